@@ -1,0 +1,65 @@
+//! The ends that a packet can meet when it is not forwarded, each with a counter of its own.
+//!
+//! A forwarded packet is counted with its service and its real server
+//! ([`Traffic`](crate::abi::Traffic)); every other packet with exactly one [`Fate`].
+
+macro_rules! fates {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Why a packet was not forwarded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        pub enum Fate {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Fate {
+            /// All of them, in the order of their counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name of the counter.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// What it means, in a sentence for an operator.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+fates! {
+    /// Passed to the kernel: neither IPv4 nor ARP.
+    PassedOtherEthertype = "passed_other_ethertype",
+    /// Passed to the kernel: headers that are cut short or contradict themselves.
+    PassedMalformed = "passed_malformed",
+    /// Passed to the kernel: IPv4, but neither TCP nor UDP.
+    PassedOtherProtocol = "passed_other_protocol",
+    /// Passed to the kernel: a fragment of a datagram.
+    PassedFragment = "passed_fragment",
+    /// Passed to the kernel: for no virtual service.
+    PassedNoService = "passed_no_service",
+    /// Passed to the kernel: ARP that asks for no VIP.
+    PassedArp = "passed_arp",
+    /// Answered: an ARP request for a VIP.
+    AnsweredArp = "answered_arp",
+    /// Dropped: the virtual service has no real server that takes connections.
+    DroppedNoRealServer = "dropped_no_real_server",
+    /// Dropped: the MAC of the real server is not known.
+    DroppedNeighbourUnknown = "dropped_neighbour_unknown",
+}
+
+impl Fate {
+    /// The index of its counter in `FATES`.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+}

@@ -1,0 +1,100 @@
+//! lvsd: the agent of a director.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, ValueEnum};
+use lvs_userspace::daemon::{self, Options};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// The agent of a director: loads the XDP program, fills its maps from the configuration and keeps
+/// them true.
+///
+/// What it logs is set by LVS_LOG (error, warn, info, debug, trace; default info). It ends on
+/// SIGTERM and SIGINT, and takes the program and its maps with it.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/lvs/lvs.toml")]
+    config: PathBuf,
+    /// Control socket
+    #[arg(long, env = "LVS_SOCKET", value_name = "PATH", default_value = "/run/lvs/lvsd.sock")]
+    socket: PathBuf,
+    /// Where the maps are pinned
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/lvs")]
+    bpffs: PathBuf,
+    /// Interface to attach to, in place of those of the configuration (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    interface: Vec<String>,
+    /// How much the XDP program itself says (never more than a line a second and CPU)
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "off")]
+    program_log: ProgramLog,
+}
+
+/// In the order of aya-log's levels.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[repr(u8)]
+enum ProgramLog {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("LVS_LOG").unwrap_or_else(|_| "info".into()))
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .init();
+
+    match Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(args)))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "errors of a program go to stderr")]
+            for line in format!("{error:#}").lines() {
+                eprintln!("lvsd: {line}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+
+    let options = Options {
+        config: args.config,
+        socket: args.socket,
+        bpffs: args.bpffs,
+        interfaces: args.interface,
+        program_log: args.program_log as u8,
+    };
+    Ok(daemon::run(options, shutdown).await?)
+}

@@ -1,0 +1,144 @@
+//! lvsctl, the operator's hand. It speaks two ways: nouns and verbs (`args`), and ipvsadm's own
+//! options to the letter (`ipvsadm`).
+
+mod args;
+mod ipvsadm;
+mod names;
+mod render;
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use serde::Serialize;
+
+use crate::control::client::{Client, ClientError};
+use args::{Args, Verb};
+
+/// Where lvsd listens if nobody says otherwise.
+const SOCKET: &str = "/run/lvs/lvsd.sock";
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{0}")]
+    Usage(#[from] ipvsadm::UsageError),
+    #[error("No such service")]
+    NoService,
+    #[error("can't write the answer: {0}")]
+    Output(#[source] io::Error),
+    #[error("can't start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+/// Runs lvsctl. The first argument is the name that it was called by.
+///
+/// The status is 0 when all is done, 1 when the answer is no, 2 for an error.
+#[must_use]
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let answer = match Call::parse(arguments) {
+        Ok(call) => run(call),
+        Err(Usage::Clap(error)) => error.exit(),
+        Err(Usage::Ipvsadm(error)) => Err(error.into()),
+    };
+    let written = answer.and_then(|text| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CliError::Output)
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads has seen enough (`lvsctl list | head -1`).
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // If nobody can read stderr either, the status still tells.
+            drop(writeln!(io::stderr(), "lvsctl: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What was asked for.
+enum Call {
+    Verb { socket: PathBuf, verb: Verb },
+    Ipvsadm { socket: PathBuf, command: ipvsadm::Command },
+}
+
+enum Usage {
+    Clap(clap::Error),
+    Ipvsadm(ipvsadm::UsageError),
+}
+
+impl Call {
+    fn parse(mut arguments: Vec<OsString>) -> Result<Self, Usage> {
+        let called_ipvsadm = arguments
+            .first()
+            .is_some_and(|name| Path::new(name).file_name() == Some("ipvsadm".as_ref()));
+        let socket = args::take_socket(&mut arguments);
+        let rest: Vec<String> =
+            arguments.iter().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
+        if called_ipvsadm || ipvsadm::is_meant(&rest) {
+            let command = ipvsadm::parse(&rest).map_err(Usage::Ipvsadm)?;
+            return Ok(Self::Ipvsadm { socket, command });
+        }
+        let Args { verb, socket: _ } = Args::try_parse_from(&arguments).map_err(Usage::Clap)?;
+        Ok(Self::Verb { socket, verb })
+    }
+}
+
+fn run(call: Call) -> Result<String, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    runtime.block_on(async {
+        match call {
+            Call::Verb { socket, verb } => answer_verb(&Client::new(&socket), verb).await,
+            Call::Ipvsadm { socket, command } => {
+                answer_ipvsadm(&Client::new(&socket), &command).await
+            }
+        }
+    })
+}
+
+async fn answer_verb(client: &Client, verb: Verb) -> Result<String, CliError> {
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match verb {
+        Verb::List { json } => {
+            let services = client.services().await?;
+            Ok(if json { to_json(&services) } else { render::list(&services, colour) })
+        }
+        Verb::Status { json } => {
+            let status = client.status().await?;
+            Ok(if json { to_json(&status) } else { render::status(&status) })
+        }
+    }
+}
+
+async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {
+    match command {
+        ipvsadm::Command::Version => Ok(format!("lvsctl {}\n", env!("CARGO_PKG_VERSION"))),
+        ipvsadm::Command::List(list) => {
+            let mut services = client.services().await?;
+            if let Some(only) = &list.service {
+                services.services.retain(|service| only.is(service));
+                if services.services.is_empty() {
+                    return Err(CliError::NoService);
+                }
+            }
+            Ok(render::ipvsadm(&services, list))
+        }
+    }
+}
+
+fn to_json(answer: &impl Serialize) -> String {
+    // The types have no maps with keys that are no strings, so this can't fail.
+    serde_json::to_string_pretty(answer).unwrap_or_default() + "\n"
+}

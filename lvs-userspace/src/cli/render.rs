@@ -1,0 +1,187 @@
+//! Answers as text. Pure: the same answer always looks the same.
+
+use std::net::SocketAddr;
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use lvs_common::limits;
+
+use super::{ipvsadm::List, names};
+use crate::{
+    control::api::{self, Health, Services, Status},
+    model::Protocol,
+};
+
+/// `lvsctl list`.
+pub(super) fn list(services: &Services, colour: bool) -> String {
+    let mut table = plain_table();
+    table.set_header(vec![
+        "SERVICE",
+        "REAL SERVER",
+        "WEIGHT",
+        "HEALTH",
+        "ACTIVE",
+        "INACTIVE",
+        "CONNS",
+        "PACKETS",
+        "BYTES",
+    ]);
+    for column in table.column_iter_mut().filter(|column| ![0, 1, 3].contains(&column.index)) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for service in &services.services {
+        let address = SocketAddr::new(service.address, service.port);
+        let name = Cell::new(format!("{} {address} {}", service.protocol, service.scheduler));
+        let row = vec![
+            if colour { name.add_attribute(Attribute::Bold) } else { name },
+            Cell::new(""),
+            Cell::new(""),
+            Cell::new(""),
+            Cell::new(sum(service, |rs| rs.active_connections)),
+            Cell::new(sum(service, |rs| rs.inactive_connections)),
+            Cell::new(service.connections),
+            Cell::new(service.packets_in),
+            Cell::new(service.bytes_in),
+        ];
+        table.add_row(row);
+        for real_server in &service.real_servers {
+            table.add_row(real_server_row(real_server, colour));
+        }
+    }
+    lines(&table)
+}
+
+fn real_server_row(real_server: &api::RealServer, colour: bool) -> Vec<Cell> {
+    let weight = if real_server.effective_weight == real_server.weight {
+        real_server.weight.to_string()
+    } else {
+        format!("{} of {}", real_server.effective_weight, real_server.weight)
+    };
+    let (health, its_colour) = match real_server.health {
+        Health::Up => ("up", Color::Green),
+        Health::Down => ("down", Color::Red),
+    };
+    let health = Cell::new(health);
+    vec![
+        Cell::new(""),
+        Cell::new(real_server.address),
+        Cell::new(weight),
+        if colour { health.fg(its_colour) } else { health },
+        Cell::new(real_server.active_connections),
+        Cell::new(real_server.inactive_connections),
+        Cell::new(real_server.connections),
+        Cell::new(real_server.packets_in),
+        Cell::new(real_server.bytes_in),
+    ]
+}
+
+fn sum(service: &api::Service, count: impl Fn(&api::RealServer) -> u64) -> u64 {
+    service.real_servers.iter().map(count).sum()
+}
+
+/// `lvsctl status`.
+pub(super) fn status(status: &Status) -> String {
+    let mut text = format!("director {} (lvsd {})\n", status.director, status.version);
+    for interface in &status.interfaces {
+        let api::Interface { name, mac, xdp_mode } = interface;
+        text += &format!("interface {name} {mac}, {xdp_mode} XDP\n");
+    }
+    text += "\n";
+    let mut table = plain_table();
+    table.set_header(vec!["PACKETS NOT FORWARDED", "COUNT", "MEANING"]);
+    if let Some(count) = table.column_mut(1) {
+        count.set_cell_alignment(CellAlignment::Right);
+    }
+    for fate in &status.fates {
+        table.add_row(vec![fate.name.clone(), fate.packets.to_string(), fate.meaning.clone()]);
+    }
+    text + &lines(&table)
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+/// A table's lines, without the space that it leaves at both ends of each.
+fn lines(table: &Table) -> String {
+    let trimmed =
+        |line: String| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end());
+    table.lines().map(trimmed).collect()
+}
+
+/// `lvsctl -L`: to the letter as ipvsadm 1.31 shows it, trailing spaces and all.
+pub(super) fn ipvsadm(services: &Services, list: &List) -> String {
+    let mut text = format!("IP Virtual Server version 1.2.1 (size={})\n", limits::CONNECTIONS);
+    text += if list.stats {
+        "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n  \
+         -> RemoteAddress:Port\n"
+    } else {
+        "Prot LocalAddress:Port Scheduler Flags\n  \
+         -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
+    };
+    for service in &services.services {
+        ipvsadm_service(&mut text, service, list);
+    }
+    text
+}
+
+fn ipvsadm_service(text: &mut String, service: &api::Service, list: &List) {
+    let protocol = service.protocol.name().to_uppercase();
+    let address = show(SocketAddr::new(service.address, service.port), service.protocol, list);
+    let name = format!("{protocol}  {address}");
+    *text += &if list.stats {
+        let counters = [service.connections, service.packets_in, 0, service.bytes_in, 0];
+        format!("{name:<33}{}\n", five(counters, list.exact))
+    } else {
+        format!("{name} {}\n", service.scheduler)
+    };
+    for real_server in &service.real_servers {
+        *text += &ipvsadm_real_server(real_server, service.protocol, list);
+    }
+}
+
+fn ipvsadm_real_server(real_server: &api::RealServer, protocol: Protocol, list: &List) -> String {
+    let address = SocketAddr::new(real_server.address, real_server.port);
+    let address = show(address, protocol, list);
+    if list.stats {
+        let counters =
+            [real_server.connections, real_server.packets_in, 0, real_server.bytes_in, 0];
+        format!("  -> {address:<28}{}\n", five(counters, list.exact))
+    } else {
+        format!(
+            "  -> {address:<28} {:<7} {:<6} {:<10} {:<10}\n",
+            "Route",
+            real_server.effective_weight,
+            real_server.active_connections,
+            real_server.inactive_connections
+        )
+    }
+}
+
+fn show(address: SocketAddr, protocol: Protocol, list: &List) -> String {
+    if list.numeric { address.to_string() } else { names::named(address, protocol) }
+}
+
+fn five(counters: [u64; 5], exact: bool) -> String {
+    counters.map(|counter| if exact { as_is(counter) } else { scaled(counter) }).concat()
+}
+
+/// Nine columns, or one more than there are digits.
+fn as_is(counter: u64) -> String {
+    format!(" {counter:>8}")
+}
+
+/// Nine columns, in thousands of a kind that fits.
+fn scaled(counter: u64) -> String {
+    match counter {
+        0..100_000_000 => format!("{counter:>9}"),
+        100_000_000..1_000_000_000 => format!("{:>8}K", counter / 1_000),
+        1_000_000_000..100_000_000_000 => format!("{:>8}M", counter / 1_000_000),
+        100_000_000_000..100_000_000_000_000 => format!("{:>8}G", counter / 1_000_000_000),
+        _ => format!("{:>8}T", counter / 1_000_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests;

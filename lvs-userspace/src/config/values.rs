@@ -1,0 +1,104 @@
+//! What a value of each kind looks like. Each function gives the value, or what was found and what
+//! is expected.
+
+use std::{net::IpAddr, ops::RangeInclusive};
+
+use toml::de::DeValue;
+
+/// What stands there, for a message.
+fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{:?}", text.as_ref()),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(yes) => yes.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+fn expected(value: &DeValue<'_>, what: &str) -> String {
+    format!("found {}; expected {what}", found(value))
+}
+
+/// A number in a range; `what` names it.
+pub(super) fn number(
+    what: &str,
+    range: RangeInclusive<u16>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<u16, String> {
+    move |value| {
+        value
+            .as_integer()
+            .and_then(|it| i64::from_str_radix(it.as_str(), it.radix()).ok())
+            .and_then(|it| u16::try_from(it).ok())
+            .filter(|it| range.contains(it))
+            .ok_or_else(|| {
+                let (low, high) = (range.start(), range.end());
+                expected(value, &format!("{what} from {low} to {high}"))
+            })
+    }
+}
+
+/// One word of several.
+pub(super) fn one_of<T: Copy>(
+    choices: &[(&'static str, T)],
+) -> impl FnOnce(&DeValue<'_>) -> Result<T, String> {
+    move |value| {
+        let text = value.as_str();
+        choices.iter().find(|(name, _)| Some(*name) == text).map(|&(_, choice)| choice).ok_or_else(
+            || {
+                let names: Vec<_> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+                expected(value, &format!("one of {}", names.join(", ")))
+            },
+        )
+    }
+}
+
+/// Text that is not empty; `what` names it.
+pub(super) fn text(what: &str) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
+    move |value| {
+        let text = value.as_str().filter(|text| !text.trim().is_empty());
+        text.map(str::to_owned).ok_or_else(|| expected(value, what))
+    }
+}
+
+/// An IP address that a host can have.
+pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, String> {
+    let address: IpAddr = value
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| expected(value, "an IP address, like \"192.0.2.10\""))?;
+    let refused = |why| Err(format!("{address} {why}; expected the address of a host"));
+    match address {
+        _ if address.is_unspecified() => refused("means any address"),
+        _ if address.is_loopback() => refused("is a loopback address"),
+        _ if address.is_multicast() => refused("is a multicast address"),
+        IpAddr::V4(v4) if v4.is_broadcast() => refused("is the broadcast address"),
+        IpAddr::V6(_) => Err(format!("{address}: IPv6 is not there yet")),
+        IpAddr::V4(_) => Ok(address),
+    }
+}
+
+/// Names of network interfaces, at least one and each once.
+pub(super) fn interfaces(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let what = "names of network interfaces, like [\"eth0\"]";
+    let array = value.as_array().filter(|array| !array.is_empty());
+    let mut names: Vec<String> = Vec::new();
+    for element in array.ok_or_else(|| expected(value, what))?.iter() {
+        let name = element.get_ref().as_str().ok_or_else(|| expected(element.get_ref(), what))?;
+        // dev_valid_name in net/core/dev.c
+        let valid = (1..16).contains(&name.len())
+            && name != "."
+            && name != ".."
+            && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
+        if !valid {
+            return Err(format!("{name:?} can't be the name of a network interface"));
+        }
+        if names.iter().any(|other| other == name) {
+            return Err(format!("{name:?} is there twice"));
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}

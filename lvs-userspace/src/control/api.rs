@@ -1,0 +1,140 @@
+//! What goes over the control socket, version 1. Names and meanings stay; fields may be added.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::model::{Protocol, Scheduler};
+
+/// Path of `GET`: [`Services`].
+pub const SERVICES: &str = "/v1/services";
+/// Path of `GET`: [`Status`].
+pub const STATUS: &str = "/v1/status";
+
+/// The table: every virtual service with its real servers and counters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Services {
+    /// In the order of the configuration.
+    pub services: Vec<Service>,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Virtual IP address.
+    pub address: IpAddr,
+    /// Port.
+    pub port: u16,
+    /// Scheduler.
+    pub scheduler: Scheduler,
+    /// Seconds that a client stays with its real server; `null` without persistence.
+    pub persistence_timeout_s: Option<u64>,
+    /// Connections begun.
+    pub connections: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Bytes from clients: IP packets without link-layer headers, as IPVS counts.
+    pub bytes_in: u64,
+    /// In the order of the configuration.
+    pub real_servers: Vec<RealServer>,
+}
+
+/// A real server of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServer {
+    /// Real IP address.
+    pub address: IpAddr,
+    /// Port, the service's own.
+    pub port: u16,
+    /// Configured weight.
+    pub weight: u32,
+    /// Weight in force.
+    pub effective_weight: u32,
+    /// How packets get there.
+    pub forwarding: Forwarding,
+    /// Whether it can be used.
+    pub health: Health,
+    /// Connections in use.
+    pub active_connections: u64,
+    /// Connections that are ending, or of a protocol without an end.
+    pub inactive_connections: u64,
+    /// Connections begun.
+    pub connections: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+}
+
+/// Forwarding method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarding {
+    /// Direct routing.
+    Dr,
+}
+
+/// Whether a real server can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// Its MAC is known.
+    Up,
+    /// Its MAC is not known: nothing can be sent to it.
+    Down,
+}
+
+/// The director itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of lvsd.
+    pub version: String,
+    /// Name of the director.
+    pub director: String,
+    /// Where the XDP program is attached.
+    pub interfaces: Vec<Interface>,
+    /// Packets that were not forwarded, by what became of them.
+    pub fates: Vec<FateCount>,
+}
+
+/// An interface with the XDP program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Name.
+    pub name: String,
+    /// MAC.
+    pub mac: String,
+    /// `native` or `generic`.
+    pub xdp_mode: String,
+}
+
+/// How many packets met a fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FateCount {
+    /// Name of the counter.
+    pub name: String,
+    /// What it means.
+    pub meaning: String,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// The body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{error}")]
+pub struct ApiError {
+    /// What was wrong, with which input, and what to do.
+    pub error: String,
+}
+
+/// A request on its way from the socket to the daemon's loop, with the way back.
+#[derive(Debug)]
+pub enum Request {
+    /// [`SERVICES`].
+    Services(oneshot::Sender<Result<Services, ApiError>>),
+    /// [`STATUS`].
+    Status(oneshot::Sender<Result<Status, ApiError>>),
+}

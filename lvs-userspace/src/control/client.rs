@@ -1,0 +1,119 @@
+//! lvsctl's end of the control socket.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::{net::UnixStream, time::timeout};
+
+use super::api::{self, ApiError, Services, Status};
+
+/// How long to wait for an answer: longer than lvsd takes to say that it has none.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody is there.
+    #[error(
+        "no lvsd answers on {}: is it running? (--socket or LVS_SOCKET chooses another)",
+        .0.display()
+    )]
+    NoDaemon(PathBuf),
+    /// The socket is for others.
+    #[error("no rights to use {}: run as root or as a member of the group lvs", .0.display())]
+    Rights(PathBuf),
+    /// The connection broke.
+    #[error("can't talk to lvsd on {}: {error}", path.display())]
+    Connection {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        error: String,
+    },
+    /// lvsd has refused.
+    #[error(transparent)]
+    Refused(ApiError),
+}
+
+/// Asks a running lvsd.
+#[derive(Clone, Debug)]
+pub struct Client {
+    path: PathBuf,
+}
+
+impl Client {
+    /// A client of the lvsd that listens on `path`.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The table with its counters.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be understood.
+    pub async fn services(&self) -> Result<Services, ClientError> {
+        self.get(api::SERVICES).await
+    }
+
+    /// The director itself.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be understood.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get(api::STATUS).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        match timeout(ANSWER, self.exchange(path)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.broken("no answer")),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let stream = UnixStream::connect(&self.path).await.map_err(|error| self.refused(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(error))?;
+        let connection = tokio::spawn(connection);
+        let request = Request::get(path)
+            .header(header::HOST, "lvsd")
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| self.broken(error))?;
+        let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| self.broken(error))?;
+        connection.abort();
+
+        let body = body.to_bytes();
+        if status.is_success() {
+            serde_json::from_slice(&body).map_err(|error| self.broken(error))
+        } else {
+            let error = serde_json::from_slice(&body)
+                .unwrap_or_else(|_| ApiError { error: format!("lvsd answers {status}") });
+            Err(ClientError::Refused(error))
+        }
+    }
+
+    fn refused(&self, error: &io::Error) -> ClientError {
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused {
+            ClientError::NoDaemon(self.path.clone())
+        } else if kind == io::ErrorKind::PermissionDenied {
+            ClientError::Rights(self.path.clone())
+        } else {
+            self.broken(error)
+        }
+    }
+
+    fn broken(&self, error: impl std::fmt::Display) -> ClientError {
+        ClientError::Connection { path: self.path.clone(), error: error.to_string() }
+    }
+}

@@ -1,0 +1,184 @@
+//! lvsd: brings everything together and keeps it true until it is told to stop.
+//!
+//! One task owns all state and is fed by three streams: the kernel's news, the control socket and
+//! time. So no two changes ever cross.
+
+mod agent;
+mod report;
+
+use std::{io, path::PathBuf};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    config::{Config, ConfigErrors},
+    control::server::{self, BindError},
+    dataplane::{
+        PlacementError, PreflightError,
+        bpf::{BpfDataplane, LoadError},
+        preflight,
+    },
+    director::Director,
+    net::{
+        self,
+        netlink::{NetError, Netlink},
+    },
+};
+use agent::{Agent, AttachedLink};
+
+/// Requests that may wait for the loop before the socket has to.
+const REQUESTS: usize = 64;
+
+/// How lvsd is to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Where the maps are pinned.
+    pub bpffs: PathBuf,
+    /// Interfaces in place of those of the configuration, unless empty.
+    pub interfaces: Vec<String>,
+    /// How much the XDP program says: 0 nothing, 1 errors, up to 5.
+    pub program_log: u8,
+}
+
+impl Options {
+    fn load(&self) -> Result<Config, ConfigErrors> {
+        let mut config = Config::load(&self.config)?;
+        if !self.interfaces.is_empty() {
+            config.director.interfaces.clone_from(&self.interfaces);
+        }
+        Ok(config)
+    }
+}
+
+/// Why lvsd could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant carries the error that it is named after")]
+pub enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    #[error(transparent)]
+    Net(#[from] NetError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the configuration does not fit into the maps: {0}")]
+    Placement(#[from] PlacementError),
+    #[error("can't write the maps: {0}")]
+    Write(io::Error),
+    #[error("can't read the program's log: {0}")]
+    Log(anyhow::Error),
+    #[error("the control socket failed: {0}")]
+    Socket(io::Error),
+    #[error("can't listen for signals: {0}")]
+    Signal(io::Error),
+    #[error("the kernel closed the netlink socket")]
+    NetlinkGone,
+}
+
+/// Runs until `shutdown`; leaves nothing behind, however it ends.
+///
+/// # Errors
+/// What kept it from starting, or from going on.
+pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
+    let config = options.load()?;
+    preflight(&options.bpffs)?;
+
+    let (netlink, mut news) = Netlink::open()?;
+    let mut links = Vec::new();
+    for name in &config.director.interfaces {
+        links.push(netlink.link(name).await?);
+    }
+    let listener = server::bind(&options.socket)?;
+    let _socket = SocketFile(options.socket.clone());
+
+    let mut dataplane = BpfDataplane::load(&options.bpffs, options.program_log)?;
+    let mut log = match options.program_log {
+        0 => None,
+        _ => Some(dataplane.logger().map_err(RunError::Log)?),
+    };
+    let mode = config.director.xdp_mode;
+    let director = Director::new(config);
+    let mut agent = Agent::new(director, dataplane, netlink);
+    for link in links {
+        let attached_as = agent.dataplane().attach(&link.name, mode)?;
+        info!(interface = link.name, mode = attached_as.name(), "attached the XDP program");
+        agent.add_link(AttachedLink { link, attached_as });
+    }
+    agent.find_real_servers().await?;
+    agent.synchronise()?;
+
+    let (sender, mut requests) = mpsc::channel(REQUESTS);
+    let stop_server = shutdown.child_token();
+    let mut server = tokio::spawn(server::serve(listener, sender, stop_server.clone()));
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signal)?;
+    let mut tick = interval(net::TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    info!(director = agent.name(), "ready");
+
+    let result = loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break Ok(()),
+            ended = &mut server => break match ended {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(RunError::Socket(error)),
+                Err(error) => Err(RunError::Socket(io::Error::other(error))),
+            },
+            Some(request) = requests.recv() => agent.answer(request),
+            changed = news.next() => match changed {
+                Some((interface, address, state)) => agent.news(interface, address, state),
+                None => break Err(RunError::NetlinkGone),
+            },
+            Some(()) = hangup.recv() => match options.load() {
+                Ok(config) => {
+                    agent.reload(config).await;
+                    info!("reloaded the configuration");
+                }
+                Err(errors) => {
+                    for error in errors.0 {
+                        error!(%error, "the configuration stays as it was");
+                    }
+                }
+            },
+            _ = tick.tick() => {
+                if let Some(log) = &mut log {
+                    log.flush();
+                }
+                agent.tick().await;
+            }
+        }
+    };
+    stop_server.cancel();
+    if !server.is_finished()
+        && let Err(error) = server.await
+    {
+        warn!(%error, "the control socket did not end cleanly");
+    }
+    info!("stopped");
+    result
+}
+
+/// The control socket's file, which goes with lvsd even if it fails before it listens.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            warn!(path = %self.0.display(), %error, "can't remove the control socket");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What lvsd tells about itself.
+
+use std::{collections::HashMap, io};
+
+use lvs_common::{abi::connection_state, fate::Fate};
+
+use super::agent::AttachedLink;
+use crate::{
+    config::{RealServer, VirtualService},
+    control::api,
+    dataplane::{Dataplane, Placement},
+    director::Director,
+};
+
+/// Connections of a real server.
+#[derive(Clone, Copy, Debug, Default)]
+struct Connections {
+    active: u64,
+    inactive: u64,
+}
+
+/// The table, with its counters.
+pub(super) fn services(
+    director: &Director,
+    placement: &Placement,
+    dataplane: &impl Dataplane,
+) -> io::Result<api::Services> {
+    let mut connections = HashMap::<u32, Connections>::new();
+    dataplane.connections(&mut |_, connection| {
+        let count = connections.entry(connection.real_server).or_default();
+        if connection.state == connection_state::OPEN {
+            count.active += 1;
+        } else {
+            count.inactive += 1;
+        }
+    })?;
+    let services = director
+        .config()
+        .virtual_services
+        .iter()
+        .map(|it| service(it, director, placement, dataplane, &connections))
+        .collect::<io::Result<_>>()?;
+    Ok(api::Services { services })
+}
+
+fn service(
+    service: &VirtualService,
+    director: &Director,
+    placement: &Placement,
+    dataplane: &impl Dataplane,
+    connections: &HashMap<u32, Connections>,
+) -> io::Result<api::Service> {
+    let traffic = match placement.service(&service.id) {
+        Some(id) => dataplane.service_traffic(id)?,
+        None => Default::default(),
+    };
+    let real_server = |real_server: &RealServer| {
+        let index = placement.real_server(&service.id, real_server.address);
+        let traffic = match index {
+            Some(index) => dataplane.real_server_traffic(index)?,
+            None => Default::default(),
+        };
+        let now = index.and_then(|index| connections.get(&index)).copied().unwrap_or_default();
+        let health = if director.is_up(real_server) { api::Health::Up } else { api::Health::Down };
+        Ok(api::RealServer {
+            address: real_server.address,
+            port: service.id.port,
+            weight: real_server.weight.0.into(),
+            effective_weight: director.effective_weight(real_server).0.into(),
+            forwarding: api::Forwarding::Dr,
+            health,
+            active_connections: now.active,
+            inactive_connections: now.inactive,
+            connections: traffic.connections,
+            packets_in: traffic.packets,
+            bytes_in: traffic.bytes,
+        })
+    };
+    Ok(api::Service {
+        protocol: service.id.protocol,
+        address: service.id.address,
+        port: service.id.port,
+        scheduler: service.scheduler,
+        persistence_timeout_s: None,
+        connections: traffic.connections,
+        packets_in: traffic.packets,
+        bytes_in: traffic.bytes,
+        real_servers: service.real_servers.iter().map(real_server).collect::<io::Result<_>>()?,
+    })
+}
+
+/// The director itself.
+pub(super) fn status(
+    name: &str,
+    links: &[AttachedLink],
+    dataplane: &impl Dataplane,
+) -> io::Result<api::Status> {
+    let interfaces = links
+        .iter()
+        .map(|attached| api::Interface {
+            name: attached.link.name.clone(),
+            mac: attached.link.mac.to_string(),
+            xdp_mode: attached.attached_as.name().to_owned(),
+        })
+        .collect();
+    let fates = Fate::ALL
+        .iter()
+        .map(|&fate| {
+            Ok(api::FateCount {
+                name: fate.name().to_owned(),
+                meaning: fate.meaning().to_owned(),
+                packets: dataplane.fate(fate)?,
+            })
+        })
+        .collect::<io::Result<_>>()?;
+    Ok(api::Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        director: name.to_owned(),
+        interfaces,
+        fates,
+    })
+}

@@ -1,0 +1,105 @@
+use std::net::Ipv4Addr;
+
+use super::*;
+use crate::{
+    dataplane::{MapWrite, Neighbour, plan},
+    model::{Protocol, Scheduler, Weight},
+};
+
+fn service(port: u16, weights: &[(u8, u16)]) -> Service {
+    Service {
+        id: ServiceId {
+            protocol: Protocol::Tcp,
+            address: Ipv4Addr::new(10, 77, 0, 100).into(),
+            port,
+        },
+        scheduler: Scheduler::Wrr,
+        real_servers: weights
+            .iter()
+            .map(|&(host, weight)| RealServer {
+                address: Ipv4Addr::new(10, 77, 0, host).into(),
+                weight: Weight(weight),
+                neighbour: Some(Neighbour {
+                    mac: MacAddr([2, 0, 0, 0, 0, host]),
+                    interface: 7,
+                    source_mac: MacAddr([2, 0, 0, 0, 0, 3]),
+                }),
+            })
+            .collect(),
+    }
+}
+
+/// Carries a plan out on `actual` alone, and checks that no write refers to what is not there.
+fn carry_out(wanted: &Tables, actual: &mut Tables) -> Vec<MapWrite> {
+    let writes = plan(wanted, actual);
+    for write in &writes {
+        actual.note(write);
+        for service in actual.services.values().filter(|service| service.n_slots > 0) {
+            let (start, turns) =
+                actual.slots.range(..=service.first_slot).next_back().expect("turns of a service");
+            assert_eq!((*start, turns.len()), (service.first_slot, service.n_slots as usize));
+            assert!(turns.iter().all(|turn| actual.real_servers.contains_key(turn)), "{write:?}");
+        }
+    }
+    writes
+}
+
+#[test]
+fn places_stay_while_other_things_change() {
+    let mut placement = Placement::default();
+    let mut actual = Tables::default();
+    let now = Instant::now();
+    let interfaces = BTreeMap::from([(7, MacAddr([2, 0, 0, 0, 0, 3]))]);
+
+    let first = [service(80, &[(11, 3), (12, 1)]), service(443, &[(11, 1)])];
+    let tables = placement.place(&first, &interfaces, now).unwrap();
+    carry_out(&tables, &mut actual);
+    let id = placement.service(&first[1].id);
+    let index = placement.real_server(&first[1].id, Ipv4Addr::new(10, 77, 0, 11).into());
+
+    let second = [service(443, &[(11, 1), (13, 2)])];
+    let tables = placement.place(&second, &interfaces, now).unwrap();
+    carry_out(&tables, &mut actual);
+    assert_eq!(placement.service(&second[0].id), id);
+    assert_eq!(placement.real_server(&second[0].id, Ipv4Addr::new(10, 77, 0, 11).into()), index);
+    assert_eq!(plan(&tables, &actual), []);
+    assert_eq!((actual.services.len(), actual.real_servers.len(), actual.vips.len()), (1, 2, 1));
+}
+
+#[test]
+fn a_change_of_weight_is_new_turns_and_one_write_of_the_service() {
+    let mut placement = Placement::default();
+    let mut actual = Tables::default();
+    let now = Instant::now();
+    let tables =
+        placement.place(&[service(80, &[(11, 3), (12, 1)])], &BTreeMap::new(), now).unwrap();
+    carry_out(&tables, &mut actual);
+
+    let tables =
+        placement.place(&[service(80, &[(11, 3), (12, 2)])], &BTreeMap::new(), now).unwrap();
+    let writes = carry_out(&tables, &mut actual);
+    assert!(
+        matches!(
+            &writes[..],
+            [
+                MapWrite::SetRealServer { new: false, .. },
+                MapWrite::SetSlots(..),
+                MapWrite::SetService { new: false, .. }
+            ]
+        ),
+        "{writes:?}"
+    );
+}
+
+#[test]
+fn too_much_changes_nothing() {
+    let mut placement = Placement::default();
+    let now = Instant::now();
+    let good = [service(80, &[(11, 1)])];
+    placement.place(&good, &BTreeMap::new(), now).unwrap();
+
+    let many: Vec<_> = (1..=18).map(|port| service(port, &[(11, 40_000), (12, 20_001)])).collect();
+    assert_eq!(placement.place(&many, &BTreeMap::new(), now), Err(PlacementError::Slots));
+    assert_eq!(placement.service(&good[0].id), Some(0));
+    assert_eq!(placement.service(&many[0].id), None);
+}

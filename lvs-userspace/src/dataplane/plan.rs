@@ -1,0 +1,138 @@
+//! Wanted against actual: which writes lead from one to the other, in which order.
+
+use std::collections::BTreeMap;
+
+use lvs_common::abi;
+
+/// What the maps hold, or should hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// `INTERFACES`.
+    pub interfaces: BTreeMap<u32, abi::Interface>,
+    /// `REAL_SERVERS`, without the vacant places.
+    pub real_servers: BTreeMap<u32, abi::RealServer>,
+    /// `SLOTS`: the turns of each service, by the index of the first.
+    pub slots: BTreeMap<u32, Vec<u32>>,
+    /// `SERVICES`.
+    pub services: BTreeMap<abi::ServiceKey, abi::Service>,
+    /// `VIPS`.
+    pub vips: BTreeMap<[u8; 4], abi::Vip>,
+}
+
+/// One write to a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is named after the map and what is done to it")]
+pub enum MapWrite {
+    SetInterface(u32, abi::Interface),
+    RemoveInterface(u32),
+    /// A real server, whose counters start at zero if its place was vacant.
+    SetRealServer {
+        index: u32,
+        real_server: abi::RealServer,
+        new: bool,
+    },
+    VacateRealServer(u32),
+    /// The turns of a service, by the index of the first. No packet reads them until the service
+    /// points to them.
+    SetSlots(u32, Vec<u32>),
+    /// A service, whose counters start at zero if it is new.
+    SetService {
+        key: abi::ServiceKey,
+        service: abi::Service,
+        new: bool,
+    },
+    RemoveService(abi::ServiceKey),
+    SetVip([u8; 4], abi::Vip),
+    RemoveVip([u8; 4]),
+}
+
+impl Tables {
+    /// Takes note of a write that was carried out.
+    pub fn note(&mut self, write: &MapWrite) {
+        match write {
+            MapWrite::SetInterface(index, interface) => {
+                self.interfaces.insert(*index, *interface);
+            }
+            MapWrite::RemoveInterface(index) => {
+                self.interfaces.remove(index);
+            }
+            MapWrite::SetRealServer { index, real_server, new: _ } => {
+                self.real_servers.insert(*index, *real_server);
+            }
+            MapWrite::VacateRealServer(index) => {
+                self.real_servers.remove(index);
+            }
+            MapWrite::SetSlots(first, turns) => {
+                let range = *first..*first + turns.len() as u32;
+                self.slots.retain(|&start, old| {
+                    start >= range.end || start + old.len() as u32 <= range.start
+                });
+                self.slots.insert(*first, turns.clone());
+            }
+            MapWrite::SetService { key, service, new: _ } => {
+                self.services.insert(*key, *service);
+            }
+            MapWrite::RemoveService(key) => {
+                self.services.remove(key);
+            }
+            MapWrite::SetVip(address, vip) => {
+                self.vips.insert(*address, *vip);
+            }
+            MapWrite::RemoveVip(address) => {
+                self.vips.remove(address);
+            }
+        }
+    }
+}
+
+/// The writes that lead from `actual` to `wanted`.
+///
+/// What a write refers to is written before it, and what is referred to is removed after: real
+/// servers, then turns, then the service that points to both (one write, which is the moment of the
+/// change for every packet), then its VIP; removals the other way round. So a packet sees a service
+/// as it was or as it is to be, never half of it, and an interrupted plan leaves nothing that
+/// points nowhere.
+#[must_use]
+pub fn plan(wanted: &Tables, actual: &Tables) -> Vec<MapWrite> {
+    let mut writes = Vec::new();
+
+    for (&index, &interface) in changed(&wanted.interfaces, &actual.interfaces) {
+        writes.push(MapWrite::SetInterface(index, interface));
+    }
+    for (&index, &real_server) in changed(&wanted.real_servers, &actual.real_servers) {
+        let new = !actual.real_servers.contains_key(&index);
+        writes.push(MapWrite::SetRealServer { index, real_server, new });
+    }
+    for (&first, turns) in changed(&wanted.slots, &actual.slots) {
+        writes.push(MapWrite::SetSlots(first, turns.clone()));
+    }
+    for (&key, &service) in changed(&wanted.services, &actual.services) {
+        let new = !actual.services.contains_key(&key);
+        writes.push(MapWrite::SetService { key, service, new });
+    }
+    for (&address, &vip) in changed(&wanted.vips, &actual.vips) {
+        writes.push(MapWrite::SetVip(address, vip));
+    }
+
+    writes.extend(gone(&wanted.vips, &actual.vips).map(MapWrite::RemoveVip));
+    writes.extend(gone(&wanted.services, &actual.services).map(MapWrite::RemoveService));
+    writes.extend(gone(&wanted.real_servers, &actual.real_servers).map(MapWrite::VacateRealServer));
+    writes.extend(gone(&wanted.interfaces, &actual.interfaces).map(MapWrite::RemoveInterface));
+    writes
+}
+
+/// The entries of `wanted` that `actual` has not, or has otherwise.
+fn changed<'a, K: Ord, V: PartialEq>(
+    wanted: &'a BTreeMap<K, V>,
+    actual: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, &'a V)> {
+    wanted.iter().filter(|(key, value)| actual.get(key) != Some(value))
+}
+
+/// The keys of `actual` that `wanted` has not.
+fn gone<'a, K: Ord + Copy, V>(
+    wanted: &'a BTreeMap<K, V>,
+    actual: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = K> + 'a {
+    actual.keys().filter(|key| !wanted.contains_key(key)).copied()
+}

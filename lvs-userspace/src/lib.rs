@@ -1,0 +1,14 @@
+//! The userspace side of lvs-xdp, as a library: `lvsd` and `lvsctl` are thin programs around it.
+//!
+//! In reading order: the words ([`model`]), what the operator wants ([`config`]), what that means
+//! for the maps ([`director`]), how it gets there ([`dataplane`]), where the real servers are
+//! ([`net`]), how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
+
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod dataplane;
+pub mod director;
+pub mod model;
+pub mod net;

@@ -1,0 +1,19 @@
+//! Where the real servers are: the kernel's links, routes and neighbours.
+
+mod neighbours;
+pub mod netlink;
+
+pub use neighbours::{Action, NeighbourState, Neighbours, TICK};
+
+use crate::model::MacAddr;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Its MAC.
+    pub mac: MacAddr,
+}

@@ -1,0 +1,242 @@
+//! The kernel's side of [`net`](super): links, routes and neighbours over rtnetlink.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kernel has more attributes than are of interest, and gets new ones"
+)]
+
+use std::net::IpAddr;
+
+use futures::{StreamExt, TryStreamExt, channel::mpsc::UnboundedReceiver};
+use rtnetlink::{
+    Handle, MulticastGroup, RouteMessageBuilder, new_multicast_connection,
+    packet_core::{NetlinkMessage, NetlinkPayload},
+    packet_route::{
+        AddressFamily, RouteNetlinkMessage,
+        link::{LinkAttribute, LinkMessage},
+        neighbour::{
+            NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
+            NeighbourState as KernelState,
+        },
+        route::{RouteAddress, RouteAttribute, RouteMessage},
+    },
+    sys::SocketAddr,
+};
+
+use super::{Action, Link, NeighbourState};
+use crate::model::MacAddr;
+
+/// Why the kernel's network could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// No netlink socket.
+    #[error("can't open a netlink socket: {0}")]
+    Open(#[source] std::io::Error),
+    /// There is no such interface.
+    #[error("interface {0}: there is no such interface; `ip link` shows those that are there")]
+    NoInterface(String),
+    /// The interface has no MAC.
+    #[error("interface {0} has no Ethernet address, so frames can't be forwarded through it")]
+    NoMac(String),
+    /// The kernel has no way to the address.
+    #[error("there is no route to {0}")]
+    NoRoute(IpAddr),
+    /// The address is behind a router.
+    #[error(
+        "{0} is behind router {1}: direct routing needs it on the same network as the director"
+    )]
+    NotOnLink(IpAddr, IpAddr),
+    /// The kernel refused a request.
+    #[error("netlink: {0}")]
+    Netlink(#[from] rtnetlink::Error),
+}
+
+/// A connection to the kernel.
+#[derive(Clone, Debug)]
+pub struct Netlink {
+    handle: Handle,
+}
+
+/// What the kernel has to say of its neighbours, as it happens.
+#[derive(Debug)]
+pub struct News(UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>);
+
+impl Netlink {
+    /// Opens a connection, and a stream of news.
+    ///
+    /// # Errors
+    /// When there are no sockets to be had.
+    pub fn open() -> Result<(Self, News), NetError> {
+        let (connection, handle, messages) =
+            new_multicast_connection(&[MulticastGroup::Neigh]).map_err(NetError::Open)?;
+        tokio::spawn(connection);
+        Ok((Self { handle }, News(messages)))
+    }
+
+    /// The interface with this name.
+    ///
+    /// # Errors
+    /// When there is none, or none that carries Ethernet.
+    pub async fn link(&self, name: &str) -> Result<Link, NetError> {
+        let mut links = self.handle.link().get().match_name(name.to_owned()).execute();
+        match links.try_next().await {
+            Ok(Some(message)) => link(&message, name),
+            Ok(None) | Err(_) => Err(NetError::NoInterface(name.to_owned())),
+        }
+    }
+
+    /// The interface with this index.
+    ///
+    /// # Errors
+    /// When there is none, or none that carries Ethernet.
+    pub async fn link_by_index(&self, index: u32) -> Result<Link, NetError> {
+        let mut links = self.handle.link().get().match_index(index).execute();
+        let name = format!("number {index}");
+        match links.try_next().await {
+            Ok(Some(message)) => link(&message, &name),
+            Ok(None) | Err(_) => Err(NetError::NoInterface(name)),
+        }
+    }
+
+    /// The index of the interface that `address` is reached by without a router.
+    ///
+    /// # Errors
+    /// When it is not on a network of this machine.
+    pub async fn interface_to(&self, address: IpAddr) -> Result<u32, NetError> {
+        let request = match address {
+            IpAddr::V4(v4) => {
+                RouteMessageBuilder::<std::net::Ipv4Addr>::new().destination_prefix(v4, 32).build()
+            }
+            IpAddr::V6(v6) => {
+                RouteMessageBuilder::<std::net::Ipv6Addr>::new().destination_prefix(v6, 128).build()
+            }
+        };
+        let mut routes = Box::pin(self.handle.route().get(request).execute());
+        let route = match routes.try_next().await {
+            Ok(Some(route)) => route,
+            Ok(None) | Err(_) => return Err(NetError::NoRoute(address)),
+        };
+        on_link(address, &route)
+    }
+
+    /// What the kernel knows of its neighbours now.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub async fn neighbours(&self) -> Result<Vec<(u32, IpAddr, NeighbourState)>, NetError> {
+        let messages: Vec<_> = self.handle.neighbours().get().execute().try_collect().await?;
+        Ok(messages.iter().filter_map(neighbour).collect())
+    }
+
+    /// Asks the kernel to do something about a neighbour on an interface.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub async fn act(&self, interface: u32, action: Action) -> Result<(), NetError> {
+        match action {
+            Action::Probe(address, mac) => {
+                let request = self.handle.neighbours().add(interface, address).replace();
+                Ok(request.state(KernelState::Probe).link_layer_address(&mac.0).execute().await?)
+            }
+            Action::Resolve(address) => self.resolve(interface, address).await,
+            Action::ForgetAndResolve(address) => {
+                let mut forgotten = NeighbourMessage::default();
+                forgotten.header.family = match address {
+                    IpAddr::V4(_) => AddressFamily::Inet,
+                    IpAddr::V6(_) => AddressFamily::Inet6,
+                };
+                forgotten.header.ifindex = interface;
+                forgotten.attributes.push(NeighbourAttribute::Destination(address.into()));
+                self.handle.neighbours().del(forgotten).execute().await?;
+                self.resolve(interface, address).await
+            }
+        }
+    }
+
+    /// What `NTF_USE` does (net/core/neighbour.c, neigh_add): as if a packet were to be sent there.
+    async fn resolve(&self, interface: u32, address: IpAddr) -> Result<(), NetError> {
+        let request = self.handle.neighbours().add(interface, address).replace();
+        Ok(request.state(KernelState::None).flags(NeighbourFlags::Use).execute().await?)
+    }
+}
+
+impl News {
+    /// The next change of a neighbour; `None` when the kernel's end is gone.
+    pub async fn next(&mut self) -> Option<(u32, IpAddr, NeighbourState)> {
+        loop {
+            let (message, _) = self.0.next().await?;
+            let NetlinkPayload::InnerMessage(message) = message.payload else { continue };
+            // An entry that is deleted is one that we asked to forget, or one that the kernel
+            // found too old: either way, who has it is still there until it fails to answer.
+            if let RouteNetlinkMessage::NewNeighbour(message) = message
+                && let Some(news) = neighbour(&message)
+            {
+                return Some(news);
+            }
+        }
+    }
+}
+
+fn link(message: &LinkMessage, name: &str) -> Result<Link, NetError> {
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Address(bytes) => <[u8; 6]>::try_from(&bytes[..]).ok(),
+        _ => None,
+    });
+    let name = message
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        })
+        .unwrap_or_else(|| name.to_owned());
+    let mac = mac.filter(|mac| *mac != [0; 6]).ok_or_else(|| NetError::NoMac(name.clone()))?;
+    Ok(Link { index: message.header.index, name, mac: MacAddr(mac) })
+}
+
+fn on_link(address: IpAddr, route: &RouteMessage) -> Result<u32, NetError> {
+    let mut interface = None;
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => interface = Some(*index),
+            RouteAttribute::Gateway(gateway) => {
+                let gateway = match gateway {
+                    RouteAddress::Inet(v4) => IpAddr::V4(*v4),
+                    RouteAddress::Inet6(v6) => IpAddr::V6(*v6),
+                    _ => address,
+                };
+                return Err(NetError::NotOnLink(address, gateway));
+            }
+            _ => {}
+        }
+    }
+    interface.ok_or(NetError::NoRoute(address))
+}
+
+fn neighbour(message: &NeighbourMessage) -> Option<(u32, IpAddr, NeighbourState)> {
+    let mut address = None;
+    let mut mac = None;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
+                address = Some(IpAddr::V4(*v4));
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => {
+                address = Some(IpAddr::V6(*v6));
+            }
+            NeighbourAttribute::LinkLayerAddress(bytes) => {
+                mac = <[u8; 6]>::try_from(&bytes[..]).ok().map(MacAddr);
+            }
+            _ => {}
+        }
+    }
+    let state = match (message.header.state, mac) {
+        (KernelState::Reachable, Some(mac)) => NeighbourState::Confirmed(mac),
+        (KernelState::Permanent | KernelState::Noarp, Some(mac)) => NeighbourState::Permanent(mac),
+        (KernelState::Stale | KernelState::Delay | KernelState::Probe, Some(mac)) => {
+            NeighbourState::Unconfirmed(mac)
+        }
+        (KernelState::Failed, _) => NeighbourState::Failed,
+        _ => return None, // Incomplete: it is being asked for.
+    };
+    Some((message.header.ifindex, address?, state))
+}

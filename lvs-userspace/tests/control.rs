@@ -1,0 +1,236 @@
+//! lvsctl and the control socket, with a daemon's loop that answers as it is told.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should say where")]
+
+use std::{
+    io::{Read as _, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+use lvs_userspace::{
+    control::{
+        api::{self, Request},
+        server,
+    },
+    model::{Protocol, Scheduler},
+};
+use tokio::{runtime::Runtime, sync::mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// A control socket with a loop behind it.
+struct Daemon {
+    directory: tempfile::TempDir,
+    shutdown: CancellationToken,
+    /// Keeps the tasks running.
+    _runtime: Runtime,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let shutdown = CancellationToken::new();
+        let (sender, mut requests) = mpsc::channel(8);
+        let path = directory.path().join("run/lvsd.sock");
+        let _guard = runtime.enter();
+        let listener = server::bind(&path).unwrap();
+        runtime.spawn(server::serve(listener, sender, shutdown.clone()));
+        runtime.spawn(async move {
+            while let Some(request) = requests.recv().await {
+                match request {
+                    Request::Services(reply) => drop(reply.send(Ok(services()))),
+                    Request::Status(reply) => {
+                        let error = "the maps are away".to_owned();
+                        drop(reply.send(Err(api::ApiError { error })));
+                    }
+                }
+            }
+        });
+        drop(_guard);
+        Self { directory, shutdown, _runtime: runtime }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/lvsd.sock")
+    }
+
+    fn lvsctl(&self, arguments: &[&str]) -> Output {
+        lvsctl().arg("--socket").arg(self.socket()).args(arguments).output().unwrap()
+    }
+
+    /// Sends bytes, and gives what comes back.
+    fn exchange(&self, request: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+fn lvsctl() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lvsctl"));
+    command.env_remove("LVS_SOCKET");
+    command
+}
+
+fn services() -> api::Services {
+    let real_server = api::RealServer {
+        address: "10.77.0.11".parse().unwrap(),
+        port: 80,
+        weight: 3,
+        effective_weight: 3,
+        forwarding: api::Forwarding::Dr,
+        health: api::Health::Up,
+        active_connections: 0,
+        inactive_connections: 6,
+        connections: 6,
+        packets_in: 35,
+        bytes_in: 2100,
+    };
+    let service = api::Service {
+        protocol: Protocol::Tcp,
+        address: "10.77.0.100".parse().unwrap(),
+        port: 80,
+        scheduler: Scheduler::Wrr,
+        persistence_timeout_s: None,
+        connections: 12,
+        packets_in: 70,
+        bytes_in: 4200,
+        real_servers: vec![real_server],
+    };
+    api::Services { services: vec![service] }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The shape that scripts rely on.
+const JSON: &str = r#"{"services":[{"protocol":"tcp","address":"10.77.0.100","port":80,"scheduler":"wrr",
+    "persistence_timeout_s":null,"connections":12,"packets_in":70,"bytes_in":4200,
+    "real_servers":[{"address":"10.77.0.11","port":80,"weight":3,"effective_weight":3,"forwarding":"dr",
+      "health":"up","active_connections":0,"inactive_connections":6,
+      "connections":6,"packets_in":35,"bytes_in":2100}]}]}"#;
+
+#[test]
+fn list_as_json() {
+    let output = Daemon::start().lvsctl(&["list", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(JSON).unwrap();
+    assert_eq!(shown, expected);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn both_ways_of_speaking() {
+    let daemon = Daemon::start();
+    assert!(stdout(&daemon.lvsctl(&["list"])).contains("tcp 10.77.0.100:80 wrr"));
+    let numeric = "  -> 10.77.0.11:80                Route   3      0          6         \n";
+    for arguments in [&["-L", "-n"][..], &["-Ln"], &["-l", "-n", "-t", "10.77.0.100:80"]] {
+        let text = stdout(&daemon.lvsctl(arguments));
+        assert!(text.starts_with("IP Virtual Server version 1.2.1 (size="), "{text}");
+        assert!(text.ends_with(numeric), "{arguments:?}: {text}");
+    }
+    let stats = stdout(&daemon.lvsctl(&["-L", "-n", "--stats"]));
+    assert!(stats.ends_with(
+        "  -> 10.77.0.11:80                       6       35        0     2100        0\n"
+    ));
+    assert!(stdout(&daemon.lvsctl(&[])).contains("TCP  10.77.0.100:"), "as ipvsadm alone");
+}
+
+#[test]
+fn errors_are_one_line_and_status_2() {
+    let daemon = Daemon::start();
+    for (arguments, error) in [
+        (&["status"][..], "lvsctl: the maps are away\n"),
+        (&["-L", "-n", "-t", "10.77.0.101:80"], "lvsctl: No such service\n"),
+        (&["-L", "-q"], "lvsctl: unknown option \"-q\"; `lvsctl --help` shows what there is\n"),
+    ] {
+        let output = daemon.lvsctl(arguments);
+        assert_eq!((stderr(&output).as_str(), output.status.code()), (error, Some(2)));
+        assert_eq!(stdout(&output), "");
+    }
+    assert_eq!(daemon.lvsctl(&["lst"]).status.code(), Some(2));
+}
+
+#[test]
+fn no_daemon() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lvsd.sock");
+    let output = lvsctl().env("LVS_SOCKET", &path).arg("list").output().unwrap();
+    let error = format!(
+        "lvsctl: no lvsd answers on {}: is it running? (--socket or LVS_SOCKET chooses another)\n",
+        path.display()
+    );
+    assert_eq!((stderr(&output), output.status.code()), (error, Some(2)));
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let daemon = Daemon::start();
+    let mut child = lvsctl()
+        .args(["--socket".as_ref(), daemon.socket().as_os_str(), "list".as_ref()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_socket_answers_http() {
+    let daemon = Daemon::start();
+    let get = |path: &str| {
+        daemon.exchange(&format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
+    };
+    assert!(get("/v1/services").starts_with("HTTP/1.1 200 OK"));
+    let unknown = get("/v1/nothing");
+    assert!(unknown.starts_with("HTTP/1.1 404"), "{unknown}");
+    assert!(unknown.ends_with("{\"error\":\"there is no such path\"}"), "{unknown}");
+    let wrong = daemon.exchange(
+        "POST /v1/services HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
+    assert!(wrong.starts_with("HTTP/1.1 405"), "{wrong}");
+    assert!(daemon.exchange("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
+#[test]
+fn half_a_request_keeps_nobody_else_waiting() {
+    let daemon = Daemon::start();
+    let mut slow = UnixStream::connect(daemon.socket()).unwrap();
+    slow.write_all(b"GET /v1/serv").unwrap();
+    assert_eq!(daemon.lvsctl(&["list"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_socket_in_use_is_left_alone_and_a_dead_one_replaced() {
+    let daemon = Daemon::start();
+    let mode = std::fs::metadata(daemon.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+
+    let error = server::bind(&daemon.socket()).unwrap_err().to_string();
+    let expected = "; stop it or choose another socket with --socket";
+    assert!(error.starts_with("somebody answers on ") && error.ends_with(expected), "{error}");
+
+    let file = daemon.directory.path().join("file");
+    std::fs::write(&file, "precious").unwrap();
+    let error = server::bind(&file).unwrap_err().to_string();
+    assert!(error.contains("is there already and is no socket"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+
+    let dead = daemon.directory.path().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    // A process that another test has just forked may hold it open for a moment.
+    while UnixStream::connect(&dead).is_ok() {
+        std::thread::yield_now();
+    }
+    let _guard = daemon._runtime.enter();
+    server::bind(&dead).unwrap();
+    daemon.shutdown.cancel();
+}

@@ -1,0 +1,256 @@
+//! lvsd on a director of the lab.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::{
+    DIRECTORY, Host, VIP,
+    process::{Process, output, wait_for},
+};
+
+/// The lab's configuration: tcp port 80 of the VIP, wrr, with these weights.
+#[must_use]
+pub fn config(host: Host, weights: [u16; 3]) -> String {
+    let mut text = format!(
+        r#"[director]
+name = "{host}"
+interfaces = ["eth0"]
+
+[[virtual_service]]
+address = "{VIP}"
+port = 80
+protocol = "tcp"
+scheduler = "wrr"
+"#
+    );
+    for (server, weight) in Host::REAL_SERVERS.iter().zip(weights) {
+        text += &format!(
+            "\n[[virtual_service.real_server]]\naddress = \"{}\"\nweight = {weight}\n",
+            server.address()
+        );
+    }
+    text
+}
+
+/// The path of a built program, `lvsd` or `lvsctl`: beside the running one.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let running = env::current_exe().context("cannot find the running program's own path")?;
+    // xtask lies beside it, a test one directory deeper.
+    running
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join(name))
+        .find(|p| p.is_file())
+        .with_context(|| {
+            let directory = running.parent().unwrap_or(&running);
+            format!(
+                "{name} is not built (looked in {} and above): run `cargo xtask build`",
+                directory.display()
+            )
+        })
+}
+
+/// What an lvsd on `host` has set up and not removed, in words; empty when nothing is left of it.
+pub fn traces(host: Host) -> Result<Vec<String>> {
+    let mut traces = Vec::new();
+    let links = output(host.command(Path::new("ip")).args(["-j", "link"]))?;
+    let links: Value = serde_json::from_slice(&links.stdout).context("output of ip -j link")?;
+    for link in links.as_array().into_iter().flatten() {
+        if !link["xdp"].is_null() {
+            traces.push(format!("XDP on {}", link["ifname"]));
+        }
+    }
+    let bpffs = host.bpffs();
+    if bpffs.exists() {
+        traces.push(format!("{}", bpffs.display()));
+    }
+    let socket = host.socket();
+    if socket.exists() {
+        traces.push(format!("{}", socket.display()));
+    }
+    Ok(traces)
+}
+
+/// How lvsd is to be run; the defaults are those of the lab.
+#[derive(Clone, Debug)]
+pub struct LvsdCommand {
+    /// On which director.
+    pub host: Host,
+    /// `--config`.
+    pub config: PathBuf,
+    /// `--socket`.
+    pub socket: PathBuf,
+    /// `--bpffs`.
+    pub bpffs: PathBuf,
+    /// A command that runs the one given to it, such as `setpriv`; empty: none.
+    pub wrapper: Vec<String>,
+    /// Where its stderr goes, unless it is [run to its end](Self::output).
+    pub log: PathBuf,
+}
+
+impl LvsdCommand {
+    /// Writes the configuration to a file of the lab.
+    pub fn new(host: Host, config: &str) -> Result<Self> {
+        let file = Path::new(DIRECTORY).join(format!("{host}.toml"));
+        fs::write(&file, config).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(Self {
+            host,
+            config: file,
+            socket: host.socket(),
+            bpffs: host.bpffs(),
+            wrapper: Vec::new(),
+            log: Path::new(DIRECTORY).join(format!("{host}.log")),
+        })
+    }
+
+    /// Starts it and waits until it answers.
+    pub fn start(&self) -> Result<Lvsd> {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .with_context(|| format!("cannot open {}", self.log.display()))?;
+        let process = Process::spawn(
+            self.command()?.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log),
+        )?;
+        let mut lvsd = Lvsd { process, socket: self.socket.clone(), log: self.log.clone() };
+
+        let answer = wait_for("an answer from lvsd", Duration::from_secs(10), || {
+            match lvsd.process.exited() {
+                Ok(None) => lvsd.services().ok().map(|_| Ok(())),
+                Ok(Some(status)) => Some(Err(status)),
+                Err(_) => None,
+            }
+        });
+        match answer {
+            Ok(Ok(())) => Ok(lvsd),
+            Ok(Err(status)) => bail!("lvsd ended at once, {status}:\n{}", lvsd.log()),
+            Err(error) => Err(error.context(format!("lvsd said:\n{}", lvsd.log()))),
+        }
+    }
+
+    /// Runs it to its end, for when it should not start.
+    pub fn output(&self) -> Result<Output> {
+        // The limit is for the case that it starts after all.
+        let inner = self.command()?;
+        let mut command = Command::new("timeout");
+        command.arg("10").arg(inner.get_program()).args(inner.get_args());
+        output(&mut command)
+    }
+
+    fn command(&self) -> Result<Command> {
+        let lvsd = program("lvsd")?;
+        let mut command = match self.wrapper.split_first() {
+            None => self.host.command(&lvsd),
+            Some((wrapper, arguments)) => {
+                let mut command = self.host.command(Path::new(wrapper));
+                command.args(arguments).arg(lvsd);
+                command
+            }
+        };
+        command.arg("--config").arg(&self.config).arg("--socket").arg(&self.socket);
+        command.arg("--bpffs").arg(&self.bpffs);
+        Ok(command)
+    }
+}
+
+/// A running lvsd; killed when this is dropped.
+#[derive(Debug)]
+pub struct Lvsd {
+    process: Process,
+    /// Where it answers.
+    pub socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Lvsd {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has written to stderr since the lab is up.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default().trim_end().to_owned()
+    }
+
+    /// What `lvsctl list --json` says.
+    pub fn services(&self) -> Result<Value> {
+        let output = output(
+            Command::new(program("lvsctl")?)
+                .arg("--socket")
+                .arg(&self.socket)
+                .args(["list", "--json"]),
+        )?;
+        ensure!(
+            output.status.success(),
+            "lvsctl list --json: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Waits until it can reach every real server.
+    pub fn wait_until_up(&self) -> Result<()> {
+        wait_for("reach of every real server", Duration::from_secs(10), || {
+            let list = self.services().ok()?;
+            let mut servers = list["services"]
+                .as_array()?
+                .iter()
+                .flat_map(|service| service["real_servers"].as_array())
+                .flatten();
+            servers.all(|server| server["health"] == "up").then_some(())
+        })
+        .with_context(|| format!("lvsd said:\n{}", self.log()))
+    }
+
+    /// Has it read its configuration again.
+    pub fn hang_up(&mut self) -> Result<()> {
+        self.process.signal(Signal::SIGHUP)
+    }
+
+    /// Has it read a new configuration (SIGHUP), and waits until it goes by these weights.
+    pub fn reload(&mut self, host: Host, weights: [u16; 3]) -> Result<()> {
+        LvsdCommand::new(host, &config(host, weights))?;
+        self.hang_up()?;
+        wait_for("the new weights", Duration::from_secs(5), || {
+            let list = self.services().ok()?;
+            let servers = list["services"][0]["real_servers"].as_array()?;
+            let now: Vec<_> = servers.iter().map(|server| server["weight"].as_u64()).collect();
+            (now == weights.map(|weight| Some(weight.into()))).then_some(())
+        })
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn stop_with(mut self, signal: Signal) -> Result<ExitStatus> {
+        self.process.signal(signal)?;
+        self.process.wait(Duration::from_secs(5))
+    }
+
+    /// Stops it as an init system does: SIGTERM.
+    pub fn stop(self) -> Result<ExitStatus> {
+        self.stop_with(Signal::SIGTERM)
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(self) -> Result<ExitStatus> {
+        self.stop_with(Signal::SIGKILL)
+    }
+
+    /// Lets it run on after this is gone.
+    pub fn detach(self) {
+        self.process.detach();
+    }
+}
