@@ -2,143 +2,226 @@
 
 use bytemuck::{Pod, Zeroable};
 
+pub use crate::connections::Entry;
+use crate::connections::Secrets;
+
 /// The IP protocol number of TCP.
 pub const TCP: u8 = 6;
 /// The IP protocol number of UDP.
 pub const UDP: u8 = 17;
 
-/// Names a virtual service: what a client sends to.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-pub struct ServiceKey {
-    /// Virtual IP address.
-    pub vip: [u8; 4],
-    /// Port, network order.
-    pub port: [u8; 2],
-    /// IP protocol number: [`TCP`] or [`UDP`].
-    pub protocol: u8,
-    /// Zero.
-    pub reserved: u8,
+macro_rules! abi {
+    ($($(#[$meta:meta])* pub struct $name:ident = $size:literal { $($body:tt)* })+) => {
+        $(
+            $(#[$meta])*
+            #[repr(C)]
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+            pub struct $name { $($body)* }
+
+            const _: () = assert!(size_of::<$name>() == $size);
+        )+
+    };
 }
 
-/// A virtual service. It is replaced whole, so that no packet sees half of a change.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Service {
-    /// Index into `SERVICE_TRAFFIC` and `TURNS`.
-    pub id: u32,
-    /// Where its turns start in `SLOTS`.
-    pub first_slot: u32,
-    /// How many turns it has; none means that no real server can take a connection.
-    pub n_slots: u32,
-    /// Zero.
-    pub reserved: u32,
-}
+abi! {
+    /// Names a virtual service: what a client sends to.
+    pub struct ServiceKey = 8 {
+        /// Virtual IP address.
+        pub vip: [u8; 4],
+        /// Port, network order; 0 for all that have no service of their own.
+        pub port: [u8; 2],
+        /// IP protocol number: [`TCP`] or [`UDP`].
+        pub protocol: u8,
+        /// Zero.
+        pub reserved: u8,
+    }
 
-/// One real server of one virtual service.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct RealServer {
-    /// Where its frames go: the MAC of the real server.
-    pub mac: [u8; 6],
-    /// Where they come from: the MAC of the director on that interface.
-    pub source_mac: [u8; 6],
-    /// Interface that it is reached by.
-    pub interface: u32,
-    /// One of [`real_server_state`].
-    pub state: u32,
-    /// Id of its virtual service.
-    pub service: u32,
-    /// Weight in force, for who reads a dump; the scheduler's turns already hold it.
-    pub weight: u32,
-    /// Real IP address, for who reads a dump; IPv4 as `::ffff:a.b.c.d`.
-    pub address: [u8; 16],
+    /// A virtual service. It is replaced whole, so that no packet sees half of a change.
+    pub struct Service = 28 {
+        /// Index into `SERVICE_TRAFFIC` and `TURNS`.
+        pub id: u32,
+        /// Where its slots start in `SLOTS`.
+        pub first_slot: u32,
+        /// How many slots it has; none means that no real server can take a connection.
+        pub n_slots: u32,
+        /// Index of the real server that takes connections when no other does; 0 for none.
+        pub sorry_server: u32,
+        /// How long a client stays with its real server, in units of the clock; 0: it does not.
+        pub persistence: u32,
+        /// One of [`scheduler`].
+        pub scheduler: u32,
+        /// Bits of [`service_flags`].
+        pub flags: u16,
+        /// Clients that share so many leading bits of their address are one to persistence.
+        pub granularity: u16,
+    }
+
+    /// One real server of one virtual service.
+    pub struct RealServer = 48 {
+        /// Where its frames go: the MAC of the real server.
+        pub mac: [u8; 6],
+        /// Where they come from: the MAC of the director on that interface.
+        pub source_mac: [u8; 6],
+        /// Interface that it is reached by.
+        pub interface: u32,
+        /// One of [`real_server_state`].
+        pub state: u32,
+        /// Id of its virtual service.
+        pub service: u32,
+        /// VLAN of its frames: an id, 0 for no tag, or [`SAME_VLAN`].
+        pub vlan: u32,
+        /// Weight in force, for who reads a dump; the program goes by `LOADS`.
+        pub weight: u32,
+        /// Real IP address, for who reads a dump; IPv4 as `::ffff:a.b.c.d`.
+        pub address: [u8; 16],
+    }
+
+    /// How busy a real server is. lvsd writes the limits; the program counts, and lvsd mends the
+    /// counts from what the connection tables really hold.
+    pub struct Load = 24 {
+        /// Connections in use.
+        pub active: u32,
+        /// Connections that are opening or ending, or of UDP.
+        pub inactive: u32,
+        /// Weight in force; 0 means no new connections.
+        pub weight: u32,
+        /// With so many connections it gets no new ones; 0: without limit.
+        pub upper_threshold: u32,
+        /// With fewer than so many it gets new ones again.
+        pub lower_threshold: u32,
+        /// 1 from when the upper threshold is reached until the lower is passed.
+        pub overloaded: u32,
+    }
+
+    /// Names a connection, next to its [`Entry`].
+    pub struct ConnectionKey = 12 {
+        /// Client's IP address.
+        pub client: [u8; 4],
+        /// Virtual IP address.
+        pub vip: [u8; 4],
+        /// Client's port, network order.
+        pub client_port: [u8; 2],
+        /// Port of the virtual service, network order.
+        pub port: [u8; 2],
+    }
+
+    /// Three connections in one cache line; see [`connections`](crate::connections).
+    pub struct Bucket = 64 {
+        /// What is remembered of them.
+        pub entries: [Entry; 3],
+        /// Their names.
+        pub keys: [ConnectionKey; 3],
+        /// Bit 0: locked. Bit 1: a flow was sent to its second bucket.
+        pub guard: u32,
+    }
+
+    /// Names a client to the persistence of a service.
+    pub struct TemplateKey = 20 {
+        /// Client's address, as far as the granularity goes; IPv4 as `::ffff:a.b.c.d`.
+        pub client: [u8; 16],
+        /// Id of the service.
+        pub service: u32,
+    }
+
+    /// Where a client stays.
+    pub struct Template = 8 {
+        /// Index of the real server.
+        pub real_server: u32,
+        /// When it last opened a connection, in units of the clock.
+        pub seen: u32,
+    }
+
+    /// Names a datagram that was cut into fragments.
+    pub struct FragmentKey = 40 {
+        /// Sender; IPv4 as `::ffff:a.b.c.d`.
+        pub source: [u8; 16],
+        /// VIP, alike.
+        pub destination: [u8; 16],
+        /// Identification, as the fragments bear it.
+        pub id: u32,
+        /// IP protocol number.
+        pub protocol: u32,
+    }
+
+    /// An address that the program answers for.
+    pub struct Vip = 4 {
+        /// How many virtual services have it.
+        pub services: u32,
+    }
+
+    /// An interface that the program is attached to.
+    pub struct Interface = 8 {
+        /// Its MAC.
+        pub mac: [u8; 6],
+        /// Zero.
+        pub reserved: [u8; 2],
+    }
+
+    /// What the program must know before the first packet.
+    pub struct Settings = 112 {
+        /// Secrets of the connection tables' hash.
+        pub secrets: Secrets,
+        /// The director is active until then, in jiffies; `u64::MAX` for always.
+        pub active_until: u64,
+        /// So far jiffies are shifted to become units of the clock, of about a second each.
+        pub clock_shift: u32,
+        /// Buckets of `CONNECTIONS`.
+        pub buckets: u32,
+        /// Buckets of `HALF_OPEN`.
+        pub half_open_buckets: u32,
+        /// Zero.
+        pub reserved: u32,
+    }
+
+    /// What went through a service or to a real server.
+    #[derive(Default)]
+    pub struct Traffic = 24 {
+        /// Connections begun.
+        pub connections: u64,
+        /// Packets from clients.
+        pub packets: u64,
+        /// Bytes from clients, counted as IPVS does: the IP packet without its link-layer header.
+        pub bytes: u64,
+    }
 }
 
 /// Values of [`RealServer::state`].
 pub mod real_server_state {
-    /// No real server has this index.
+    /// No real server has this index: connections that name it go to another.
     pub const VACANT: u32 = 0;
     /// It serves, and its MAC is known.
     pub const READY: u32 = 1;
     /// Its MAC is not known, so nothing can be sent to it.
     pub const NEIGHBOUR_UNKNOWN: u32 = 2;
+    /// It is down, and its connections go to another.
+    pub const DOWN: u32 = 3;
 }
 
-/// Names a connection, as its client's packets show it.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-pub struct FlowKey {
-    /// Client's IP address.
-    pub client: [u8; 4],
-    /// Virtual IP address.
-    pub vip: [u8; 4],
-    /// Client's port, network order.
-    pub client_port: [u8; 2],
-    /// Port of the virtual service, network order.
-    pub port: [u8; 2],
-    /// IP protocol number: [`TCP`] or [`UDP`].
-    pub protocol: u8,
-    /// Zero.
-    pub reserved: [u8; 3],
+/// [`RealServer::vlan`]: its frames keep the tags that they came with.
+pub const SAME_VLAN: u32 = u32::MAX;
+
+/// Values of [`Service::scheduler`].
+pub mod scheduler {
+    /// The next of the slots, in turn (rr, wrr, fastest).
+    pub const TURNS: u32 = 0;
+    /// The slot of the client's address (sh, mh).
+    pub const SOURCE: u32 = 1;
+    /// The slot of the virtual address (dh).
+    pub const DESTINATION: u32 = 2;
+    /// Of all slots the one with the fewest connections (lc).
+    pub const LEAST: u32 = 3;
+    /// Of all slots the one with the fewest connections for its weight (wlc).
+    pub const WEIGHTED_LEAST: u32 = 4;
+    /// Of all slots the one with the shortest expected delay (sed).
+    pub const SHORTEST_DELAY: u32 = 5;
+    /// One that is idle, else as [`SHORTEST_DELAY`] (nq).
+    pub const NEVER_QUEUE: u32 = 6;
 }
 
-impl FlowKey {
-    /// The virtual service that the flow is for.
-    #[must_use]
-    pub fn service(&self) -> ServiceKey {
-        ServiceKey { vip: self.vip, port: self.port, protocol: self.protocol, reserved: 0 }
-    }
-}
-
-/// What is remembered of a connection.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Connection {
-    /// Index of the real server that holds it.
-    pub real_server: u32,
-    /// One of [`connection_state`].
-    pub state: u32,
-}
-
-/// Values of [`Connection::state`].
-pub mod connection_state {
-    /// TCP in use.
-    pub const OPEN: u32 = 1;
-    /// TCP whose client has sent FIN or RST.
-    pub const CLOSING: u32 = 2;
-    /// UDP, which has no end.
-    pub const DATAGRAMS: u32 = 3;
-}
-
-/// An address that the program answers ARP for.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Vip {
-    /// How many virtual services have it.
-    pub services: u32,
-}
-
-/// An interface that the program is attached to.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Interface {
-    /// Its MAC.
-    pub mac: [u8; 6],
-    /// Zero.
-    pub reserved: [u8; 2],
-}
-
-/// What went through a service or to a real server.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-pub struct Traffic {
-    /// Connections begun.
-    pub connections: u64,
-    /// Packets from clients.
-    pub packets: u64,
-    /// Bytes from clients, counted as IPVS does: the IP packet without its link-layer header.
-    pub bytes: u64,
+/// Bits of [`Service::flags`].
+pub mod service_flags {
+    /// Every datagram is scheduled for itself, and no connection remembered.
+    pub const ONE_PACKET: u16 = 1;
 }
 
 impl core::ops::AddAssign for Traffic {
@@ -148,13 +231,3 @@ impl core::ops::AddAssign for Traffic {
         self.bytes = self.bytes.wrapping_add(other.bytes);
     }
 }
-
-const _: () = {
-    assert!(size_of::<ServiceKey>() == 8);
-    assert!(size_of::<Service>() == 16);
-    assert!(size_of::<RealServer>() == 44);
-    assert!(size_of::<FlowKey>() == 16);
-    assert!(size_of::<Connection>() == 8);
-    assert!(size_of::<Interface>() == 8);
-    assert!(size_of::<Traffic>() == 24);
-};

@@ -40,20 +40,32 @@ fates! {
     PassedOtherEthertype = "passed_other_ethertype",
     /// Passed to the kernel: headers that are cut short or contradict themselves.
     PassedMalformed = "passed_malformed",
-    /// Passed to the kernel: IPv4, but neither TCP nor UDP.
+    /// Passed to the kernel: neither TCP, UDP nor ICMP.
     PassedOtherProtocol = "passed_other_protocol",
-    /// Passed to the kernel: a fragment of a datagram.
-    PassedFragment = "passed_fragment",
-    /// Passed to the kernel: for no virtual service.
+    /// Passed to the kernel: TCP or UDP for no virtual service.
     PassedNoService = "passed_no_service",
+    /// Passed to the kernel: a fragment for no VIP.
+    PassedFragment = "passed_fragment",
+    /// Passed to the kernel: ICMP that is about no connection and asks no VIP.
+    PassedIcmp = "passed_icmp",
     /// Passed to the kernel: ARP that asks for no VIP.
     PassedArp = "passed_arp",
+    /// Passed to the kernel: for a VIP, while this director is not active.
+    PassedInactive = "passed_inactive",
     /// Answered: an ARP request for a VIP.
     AnsweredArp = "answered_arp",
+    /// Answered: an echo request to a VIP.
+    AnsweredEcho = "answered_echo",
     /// Dropped: the virtual service has no real server that takes connections.
     DroppedNoRealServer = "dropped_no_real_server",
     /// Dropped: the MAC of the real server is not known.
     DroppedNeighbourUnknown = "dropped_neighbour_unknown",
+    /// Dropped: a fragment whose first has not been seen.
+    DroppedFragment = "dropped_fragment",
+    /// Dropped: it came from the real server that it would be sent to, or from this director.
+    DroppedLoop = "dropped_loop",
+    /// Dropped: there was no room in the frame for a VLAN tag.
+    DroppedNoRoom = "dropped_no_room",
 }
 
 impl Fate {

@@ -1,47 +1,114 @@
-//! The whole forwarding policy: what becomes of a frame.
-//!
-//! [`decide`] looks and says; [`act`] does it. The XDP program is [`run`], which is both.
+//! The whole forwarding policy: what becomes of a frame. The XDP program is [`run`].
+
+mod answer;
+mod choose;
+mod flow;
+mod send;
+
+pub use choose::choose;
+pub use flow::{holder, long_way};
 
 use crate::{
     abi::{
-        Connection, FlowKey, Interface, RealServer, Service, ServiceKey, Traffic, Vip,
-        connection_state, real_server_state,
+        FragmentKey, Interface, Load, RealServer, Service, Settings, Template, TemplateKey, Traffic,
     },
+    connections::{Bucket, Entry, Inserted},
     fate::Fate,
+    flow::{Address, Flow},
     frame::Frame,
-    packet::{
-        self, FlowPacket, Packet, arp,
-        ethernet::{self, Mac},
-        transport::Segment,
-    },
-    schedule,
+    packet::{self, IpPacket, Packet, ethernet, transport::Segment},
+    schedule::Slots,
 };
 
-/// The tables that a packet is looked up in, and what it leaves there.
+/// What a packet is looked up in, whatever its address family, and what it leaves there.
 ///
-/// In the XDP program they are the BPF maps; in tests, ordinary collections.
-pub trait Tables {
-    /// The virtual service that `key` names.
-    fn service(&self, key: &ServiceKey) -> Option<Service>;
-    /// The connection that `flow` names.
-    fn connection(&self, flow: &FlowKey) -> Option<Connection>;
+/// In the XDP program they are the BPF maps; in tests, ordinary collections. What changes a table
+/// takes `&self`, because other CPUs do the same at the same time.
+pub trait Tables: Loads {
+    /// What was set before the first packet.
+    fn settings(&self) -> Option<&Settings>;
+    /// The time, in jiffies.
+    fn jiffies(&self) -> u64;
+    /// Index of the interface that the frame came in by.
+    fn ingress(&self) -> u32;
+    /// What is known of that interface.
+    fn interface(&self) -> Option<Interface>;
+
     /// The real server at `index`.
     fn real_server(&self, index: u32) -> Option<&RealServer>;
-    /// The real server whose turn the slot at `index` is.
-    fn slot(&self, index: u32) -> Option<u32>;
     /// A turn of the service that nobody else gets; turns follow one another.
     fn take_turn(&self, service: u32) -> Option<u64>;
-    /// What is known of `address`, if it is a VIP.
-    fn vip(&self, address: [u8; 4]) -> Option<Vip>;
-    /// The interface that the frame came in by.
-    fn ingress(&self) -> Option<Interface>;
 
-    /// Remembers a connection.
-    fn record(&mut self, flow: &FlowKey, connection: Connection);
+    /// [`schedule::least`](crate::schedule::least) of these slots.
+    fn least(&self, slots: Slots) -> u32;
+    /// Adds to a real server's active and inactive connections.
+    fn add_connections(&self, real_server: u32, active: i32, inactive: i32);
+
+    /// Where a client stays.
+    fn template(&self, key: &TemplateKey) -> Option<Template>;
+    /// Notes where a client stays.
+    fn set_template(&self, key: &TemplateKey, template: Template);
+    /// The real server that the first fragment of a datagram went to.
+    fn fragment(&self, key: &FragmentKey) -> Option<u32>;
+    /// Notes where the first fragment of a datagram goes.
+    fn set_fragment(&self, key: &FragmentKey, real_server: u32);
+
     /// Adds to the traffic of a service and of one of its real servers.
-    fn account(&mut self, service: u32, real_server: u32, traffic: Traffic);
+    fn account(&self, service: u32, real_server: u32, traffic: Traffic);
     /// Counts a packet that is not forwarded.
-    fn count(&mut self, fate: Fate);
+    fn count(&self, fate: Fate);
+}
+
+/// The slots of the schedulers, and how busy their real servers are.
+pub trait Loads {
+    /// The real server of the slot at `index`.
+    fn slot(&self, index: u32) -> Option<u32>;
+    /// How busy a real server is.
+    fn load(&self, real_server: u32) -> Option<Load>;
+    /// [`schedule::is_overloaded`](crate::schedule::is_overloaded). In the program a function of
+    /// its own, like [`FamilyTables::long_way`].
+    fn is_overloaded(&self, real_server: u32) -> bool;
+    /// Notes that it has reached its upper threshold, or passed its lower one.
+    fn set_overloaded(&self, real_server: u32, overloaded: bool);
+}
+
+/// The tables of one address family.
+pub trait FamilyTables<A: Address> {
+    /// Some connections.
+    type Bucket: Bucket<Key = A::Words>;
+
+    /// The virtual service with exactly this port.
+    fn service(&self, vip: A, port: [u8; 2], protocol: u8) -> Option<Service>;
+    /// Whether the program answers for this address.
+    fn is_vip(&self, address: A) -> bool;
+    /// A bucket of the connection table.
+    fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket>;
+    /// How many buckets a connection table has.
+    fn n_buckets(&self, table: Table, settings: &Settings) -> u32;
+    /// [`long_way`] of these tables. In the program a function of its own, which the verifier checks
+    /// once, instead of anew for each way that leads there.
+    fn long_way(&self, flow: &Flow<A>, segment: Segment, chosen: u32) -> u64;
+    /// [`holder`], in the same way.
+    fn holder(&self, flow: &Flow<A>, segment: Segment) -> u32;
+    /// [`choose()`], in the same way.
+    fn choose(&self, flow: &Flow<A>) -> u32;
+    /// [`connections::insert`](crate::connections::insert), in the same way.
+    fn insert(
+        &self,
+        first: &Self::Bucket,
+        second: &Self::Bucket,
+        words: &A::Words,
+        entry: Entry,
+    ) -> Inserted;
+}
+
+/// The two connection tables of an address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Connections that more than one packet was seen of.
+    Established,
+    /// Those that only began.
+    HalfOpen,
 }
 
 /// What to do with the frame.
@@ -53,165 +120,94 @@ pub enum Verdict {
     Drop,
     /// Send it out of the interface that it came in by.
     Transmit,
+    /// Send it out of the interface with this index.
+    Redirect(u32),
 }
 
-/// What is to become of a frame, before anything was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// To a real server.
-    Forward(Forward),
-    /// Answer an ARP request with this MAC.
-    AnswerArp(arp::Request, Mac),
-    /// Nothing of the two.
-    End(Fate),
-}
-
-/// A packet on its way to a real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    packet: FlowPacket,
+/// Where a packet goes, and what it counts there.
+#[derive(Clone, Copy, Debug)]
+struct Target {
     /// Index of the real server.
-    pub real_server: u32,
-    service: u32,
-    mac: Mac,
-    source_mac: Mac,
-    /// What the packet is to the connection table.
-    pub kind: Kind,
+    real_server: u32,
+    traffic: Traffic,
 }
 
-/// What a forwarded packet is to the connection table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Of a connection that is known, in this state before.
-    Known(u32),
-    /// The first of a connection.
-    New,
-    /// TCP of a connection that nobody knows: its real server will reset it at once, where a
-    /// dropped packet would leave the client waiting. Not recorded, so that it costs no entry.
-    Stray,
-}
-
-/// Decides and acts.
+/// Decides what becomes of a frame, and does it but for the sending.
 #[inline(always)]
-pub fn run<F: Frame + ?Sized, T: Tables>(frame: &mut F, tables: &mut T) -> Verdict {
-    let decision = decide(frame, tables);
-    act(decision, frame, tables)
-}
-
-/// What is to become of `frame`. Nothing is changed but the turn of a new connection's service.
-#[inline(always)]
-pub fn decide<F: Frame + ?Sized, T: Tables>(frame: &F, tables: &T) -> Decision {
-    let decision = match packet::parse(frame) {
-        Ok(Packet::Flow(packet)) => forward(packet, tables).map(Decision::Forward),
-        Ok(Packet::ArpRequest(request)) => answer_arp(request, tables),
+pub fn run<F, T>(frame: &mut F, tables: &T) -> Verdict
+where
+    F: Frame + ?Sized,
+    T: Tables + FamilyTables<[u8; 4]>,
+{
+    let sent = match target(frame, tables) {
+        Ok((header, target)) => send::to_real_server(frame, &header, target, tables),
         Err(fate) => Err(fate),
     };
-    decision.unwrap_or_else(Decision::End)
-}
-
-#[inline(always)]
-fn answer_arp<T: Tables>(request: arp::Request, tables: &T) -> Result<Decision, Fate> {
-    tables.vip(request.target).ok_or(Fate::PassedArp)?;
-    let interface = tables.ingress().ok_or(Fate::PassedArp)?;
-    Ok(Decision::AnswerArp(request, interface.mac))
-}
-
-#[inline(always)]
-fn forward<T: Tables>(packet: FlowPacket, tables: &T) -> Result<Forward, Fate> {
-    let (index, kind) = match tables.connection(&packet.flow) {
-        Some(connection) => (connection.real_server, Kind::Known(connection.state)),
-        None => choose(&packet, tables)?,
-    };
-    let real_server = tables.real_server(index).ok_or(Fate::DroppedNoRealServer)?;
-    if real_server.state != real_server_state::READY {
-        return Err(Fate::DroppedNeighbourUnknown);
+    match sent {
+        Ok(verdict) => verdict,
+        Err(fate) => {
+            tables.count(fate);
+            verdict(fate)
+        }
     }
-    Ok(Forward {
-        packet,
-        real_server: index,
-        service: real_server.service,
-        mac: real_server.mac,
-        source_mac: real_server.source_mac,
-        kind,
-    })
 }
 
-/// A real server for a packet of no known connection.
+/// Finds the real server that a frame goes to, or answers it, or says what else becomes of it.
 #[inline(always)]
-fn choose<T: Tables>(packet: &FlowPacket, tables: &T) -> Result<(u32, Kind), Fate> {
-    let service = tables.service(&packet.flow.service()).ok_or(Fate::PassedNoService)?;
-    let (index, kind) = match packet.segment {
-        Segment::Syn | Segment::Datagram => (schedule::next(&service, tables), Kind::New),
-        Segment::Established | Segment::Closing => {
-            (schedule::by_flow(&service, tables, &packet.flow), Kind::Stray)
+fn target<F, T>(frame: &mut F, tables: &T) -> Result<(ethernet::Header, Target), Fate>
+where
+    F: Frame + ?Sized,
+    T: Tables + FamilyTables<[u8; 4]>,
+{
+    let (header, packet) = packet::parse(frame)?;
+    let settings = tables.settings().ok_or(Fate::PassedInactive)?;
+    let target = match packet {
+        Packet::V4(packet) => ip(frame, packet, tables, settings)?,
+        Packet::ArpRequest(request) => {
+            return Err(answer::arp(frame, &request, tables, settings));
         }
     };
-    Ok((index.ok_or(Fate::DroppedNoRealServer)?, kind))
+    Ok((header, target))
 }
 
-/// Does what was decided.
 #[inline(always)]
-pub fn act<F: Frame + ?Sized, T: Tables>(
-    decision: Decision,
+fn ip<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: answer::EchoAddress>(
     frame: &mut F,
-    tables: &mut T,
-) -> Verdict {
-    match decision {
-        Decision::Forward(forward) => send(&forward, frame, tables),
-        Decision::AnswerArp(request, mac) => match arp::reply(frame, &request, mac) {
-            Some(()) => end(Fate::AnsweredArp, tables),
-            None => end(Fate::PassedMalformed, tables),
-        },
-        Decision::End(fate) => end(fate, tables),
+    packet: IpPacket<A>,
+    tables: &T,
+    settings: &Settings,
+) -> Result<Target, Fate> {
+    match packet {
+        IpPacket::Flow(packet) => flow::forward(&packet, tables, settings),
+        IpPacket::LaterFragment(fragment) => flow::follow(&fragment, tables, settings),
+        IpPacket::Error(error) => flow::relay(&error, tables, settings),
+        IpPacket::Echo(echo) => Err(answer::echo(frame, &echo, tables, settings)),
     }
 }
 
+/// Whether this director may answer and forward for its VIPs.
 #[inline(always)]
-fn send<F: Frame + ?Sized, T: Tables>(forward: &Forward, frame: &mut F, tables: &mut T) -> Verdict {
-    if ethernet::readdress(frame, forward.mac, forward.source_mac).is_none() {
-        return end(Fate::PassedMalformed, tables);
-    }
-    if let Some(state) = state_to_record(forward) {
-        let connection = Connection { real_server: forward.real_server, state };
-        tables.record(&forward.packet.flow, connection);
-    }
-    let traffic = Traffic {
-        connections: u64::from(forward.kind == Kind::New),
-        packets: 1,
-        bytes: u64::from(forward.packet.bytes),
-    };
-    tables.account(forward.service, forward.real_server, traffic);
-    Verdict::Transmit
+fn check_active<T: Tables>(tables: &T, settings: &Settings) -> Result<(), Fate> {
+    if tables.jiffies() <= settings.active_until { Ok(()) } else { Err(Fate::PassedInactive) }
 }
 
-/// The state that the packet leaves its connection in, if it isn't recorded already.
-#[inline(always)]
-fn state_to_record(forward: &Forward) -> Option<u32> {
-    let old = match forward.kind {
-        Kind::Known(state) => state,
-        Kind::New => 0,
-        Kind::Stray => return None,
-    };
-    let new = match forward.packet.segment {
-        Segment::Syn => connection_state::OPEN,
-        Segment::Closing => connection_state::CLOSING,
-        Segment::Established => return None,
-        Segment::Datagram => connection_state::DATAGRAMS,
-    };
-    (new != old).then_some(new)
-}
-
-#[inline(always)]
-fn end<T: Tables>(fate: Fate, tables: &mut T) -> Verdict {
-    tables.count(fate);
+/// What a fate means for the frame.
+#[must_use]
+pub fn verdict(fate: Fate) -> Verdict {
     match fate {
         Fate::PassedOtherEthertype
         | Fate::PassedMalformed
         | Fate::PassedOtherProtocol
-        | Fate::PassedFragment
         | Fate::PassedNoService
-        | Fate::PassedArp => Verdict::Pass,
-        Fate::AnsweredArp => Verdict::Transmit,
-        Fate::DroppedNoRealServer | Fate::DroppedNeighbourUnknown => Verdict::Drop,
+        | Fate::PassedFragment
+        | Fate::PassedIcmp
+        | Fate::PassedArp
+        | Fate::PassedInactive => Verdict::Pass,
+        Fate::AnsweredArp | Fate::AnsweredEcho => Verdict::Transmit,
+        Fate::DroppedNoRealServer
+        | Fate::DroppedNeighbourUnknown
+        | Fate::DroppedFragment
+        | Fate::DroppedLoop
+        | Fate::DroppedNoRoom => Verdict::Drop,
     }
 }

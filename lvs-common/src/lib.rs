@@ -10,7 +10,10 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod checksum;
+pub mod connections;
 pub mod fate;
+pub mod flow;
 pub mod forward;
 pub mod frame;
 pub mod limits;

@@ -4,12 +4,21 @@
 pub const SERVICES: usize = 16_384;
 /// Real servers, summed over all services; index 0 is never used.
 pub const REAL_SERVERS: usize = 131_072;
-/// Turns of the schedulers, summed over all services (4 bytes each).
+/// Slots of the schedulers, summed over all services (4 bytes each).
 pub const SLOTS: usize = 1 << 20;
-/// The most turns that one service may have; weights are scaled to fit beyond that.
+/// The most slots that one service may have; weights are scaled to fit beyond that. It is also the
+/// size of a Maglev table, and prime as that must be.
 pub const SLOTS_PER_SERVICE: usize = 65_537;
-/// Connections that are remembered; the least recently used goes first.
-pub const CONNECTIONS: usize = 1 << 20;
+/// The most real servers that a service may have whose scheduler compares them all.
+pub const COMPARED_REAL_SERVERS: u32 = 1_024;
+/// Connections that are remembered, unless the configuration says otherwise.
+pub const CONNECTIONS: u32 = 1 << 20;
+/// Connections that are not established yet, unless the configuration says otherwise.
+pub const HALF_OPEN: u32 = 1 << 16;
+/// Clients that persistence remembers; the least recently used goes first.
+pub const TEMPLATES: usize = 1 << 17;
+/// Datagrams in fragments that are under way at a time.
+pub const FRAGMENTS: usize = 1 << 14;
 /// Virtual IP addresses.
 pub const VIPS: usize = 16_384;
 /// Interfaces that the program may be attached to.

@@ -1,41 +1,54 @@
-//! The names of the program and of its maps, as the kernel, `bpftool` and the loader see them.
+//! The names of the programs and of their maps, as the kernel, `bpftool` and the loader see them.
 //!
 //! A map is pinned under its name in lower case, for example `/sys/fs/bpf/lvs/services`.
 
 /// The XDP program.
 pub const PROGRAM: &str = "lvs_xdp";
+/// The same for drivers that hand over a frame in several buffers (Linux 5.18).
+pub const PROGRAM_FRAGS: &str = "lvs_xdp_frags";
+/// A program that only tells the time; see `lvs-ebpf/src/clock.rs`.
+pub const CLOCK: &str = "lvs_clock";
 
-/// [`ServiceKey`](crate::abi::ServiceKey) to [`Service`](crate::abi::Service).
-pub const SERVICES: &str = "SERVICES";
-/// Index to [`RealServer`](crate::abi::RealServer).
-pub const REAL_SERVERS: &str = "REAL_SERVERS";
-/// Turns of the schedulers: index to the index of a real server.
-pub const SLOTS: &str = "SLOTS";
-/// Service id to the number of the next turn.
-pub const TURNS: &str = "TURNS";
-/// [`FlowKey`](crate::abi::FlowKey) to [`Connection`](crate::abi::Connection).
-pub const CONNECTIONS: &str = "CONNECTIONS";
-/// VIP to [`Vip`](crate::abi::Vip): the addresses that the program answers ARP for.
-pub const VIPS: &str = "VIPS";
-/// Interface index to [`Interface`](crate::abi::Interface).
-pub const INTERFACES: &str = "INTERFACES";
-/// Service id to [`Traffic`](crate::abi::Traffic), for each CPU.
-pub const SERVICE_TRAFFIC: &str = "SERVICE_TRAFFIC";
-/// Index of a real server to [`Traffic`](crate::abi::Traffic), for each CPU.
-pub const REAL_SERVER_TRAFFIC: &str = "RS_TRAFFIC";
-/// [`Fate`](crate::fate::Fate) to the number of packets that met it, for each CPU.
-pub const FATES: &str = "FATES";
+macro_rules! maps {
+    ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal,)+) => {
+        $($(#[doc = $doc])+ pub const $constant: &str = $name;)+
 
-/// Every map that is pinned.
-pub const MAPS: [&str; 10] = [
-    SERVICES,
-    REAL_SERVERS,
-    SLOTS,
-    TURNS,
-    CONNECTIONS,
-    VIPS,
-    INTERFACES,
-    SERVICE_TRAFFIC,
-    REAL_SERVER_TRAFFIC,
-    FATES,
-];
+        /// Every map that is pinned.
+        pub const MAPS: &[&str] = &[$($name,)+];
+    };
+}
+
+maps! {
+    /// What the program must know: [`Settings`](crate::abi::Settings).
+    SETTINGS = "SETTINGS",
+    /// [`ServiceKey`](crate::abi::ServiceKey) to [`Service`](crate::abi::Service).
+    SERVICES = "SERVICES",
+    /// Index to [`RealServer`](crate::abi::RealServer).
+    REAL_SERVERS = "REAL_SERVERS",
+    /// Index of a real server to [`Load`](crate::abi::Load).
+    LOADS = "LOADS",
+    /// Slots of the schedulers: index to the index of a real server.
+    SLOTS = "SLOTS",
+    /// Service id to the number of the next turn.
+    TURNS = "TURNS",
+    /// [`Bucket`](crate::abi::Bucket)s of connections.
+    CONNECTIONS = "CONNECTIONS",
+    /// [`Bucket`](crate::abi::Bucket)s of connections that are not established yet.
+    HALF_OPEN = "HALF_OPEN",
+    /// [`TemplateKey`](crate::abi::TemplateKey) to [`Template`](crate::abi::Template).
+    TEMPLATES = "TEMPLATES",
+    /// [`FragmentKey`](crate::abi::FragmentKey) to the index of a real server.
+    FRAGMENTS = "FRAGMENTS",
+    /// VIP to [`Vip`](crate::abi::Vip): the addresses that the program answers for.
+    VIPS = "VIPS",
+    /// Interface index to [`Interface`](crate::abi::Interface).
+    INTERFACES = "INTERFACES",
+    /// The interfaces that frames may leave by.
+    DEVICES = "DEVICES",
+    /// Service id to [`Traffic`](crate::abi::Traffic), for each CPU.
+    SERVICE_TRAFFIC = "SERVICE_TRAFFIC",
+    /// Index of a real server to [`Traffic`](crate::abi::Traffic), for each CPU.
+    REAL_SERVER_TRAFFIC = "RS_TRAFFIC",
+    /// [`Fate`](crate::fate::Fate) to the number of packets that met it, for each CPU.
+    FATES = "FATES",
+}

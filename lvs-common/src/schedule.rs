@@ -1,37 +1,174 @@
 //! Which real server takes a new connection.
 //!
-//! A scheduler is a table of turns that userspace computes from the weights; here the next turn is
-//! taken. Every sum-of-weights turns in a row give each real server its weight, whichever turn they
-//! start at, because the table is walked round and round and no turn is given twice.
+//! A service has slots in `SLOTS`, each with the index of a real server, which userspace computes
+//! from the weights. What they mean is the scheduler's:
+//!
+//! - rr, wrr: **turns**. The next slot is taken, and no slot twice, so that every sum-of-weights
+//!   connections in a row give each real server its weight, wherever they start.
+//! - sh, mh, dh: a **hash** of an address says which slot.
+//! - lc, wlc, sed, nq: each real server has one slot, and all are **compared**.
 
 use crate::{
-    abi::{FlowKey, Service},
-    forward::Tables,
+    abi::{Load, Service, scheduler},
+    flow::Address,
+    forward::{Loads, Tables},
+    limits::COMPARED_REAL_SERVERS,
 };
 
-/// The real server whose turn it is, or `None` if the service has none that takes connections.
+/// So many slots are tried when real servers have reached their upper threshold.
+const TRIES: u32 = 16;
+
+/// The real server for a new connection from `client`, or `None` if there is none that takes one.
 #[inline(always)]
-pub(crate) fn next<T: Tables>(service: &Service, tables: &T) -> Option<u32> {
+pub(crate) fn pick<T: Tables, A: Address>(
+    service: &Service,
+    tables: &T,
+    client: A,
+    vip: A,
+) -> Option<u32> {
     if service.n_slots == 0 {
         return None;
     }
-    let turn = tables.take_turn(service.id)?;
-    #[expect(clippy::cast_possible_truncation, reason = "less than n_slots, which is a u32")]
-    let turn = (turn % u64::from(service.n_slots)) as u32;
-    tables.slot(service.first_slot + turn)
+    match service.scheduler {
+        scheduler::TURNS => by_turn(service, tables),
+        scheduler::SOURCE => by_hash(service, tables, address_hash(client)),
+        scheduler::DESTINATION => by_hash(service, tables, address_hash(vip)),
+        scheduler => {
+            match tables.least(Slots { first: service.first_slot, n: service.n_slots, scheduler }) {
+                0 => None,
+                index => Some(index),
+            }
+        }
+    }
 }
 
-/// A real server for a packet whose connection is not known, the same for each of its packets.
+/// A real server for a TCP packet of no connection, the same for each packet of its flow.
 ///
 /// It takes no turn: the packet opens nothing, and all that the real server will do is reset it.
+/// Where the scheduler goes by hash anyway, it is the real server that has always had it.
 #[inline(always)]
-pub(crate) fn by_flow<T: Tables>(service: &Service, tables: &T, flow: &FlowKey) -> Option<u32> {
+pub(crate) fn pick_for_stray<T: Tables, A: Address>(
+    service: &Service,
+    tables: &T,
+    client: A,
+    vip: A,
+) -> Option<u32> {
     if service.n_slots == 0 {
         return None;
     }
-    let [a, b, c, d] = flow.client;
-    let [e, f] = flow.client_port;
-    let hash = (u32::from_be_bytes([a, b, c, d]) ^ u32::from_be_bytes([e, f, e, f]))
-        .wrapping_mul(0x9e37_79b1); // 2^32 divided by the golden ratio (Knuth, vol. 3, 6.4)
-    tables.slot(service.first_slot + (hash >> 8) % service.n_slots)
+    let address = if service.scheduler == scheduler::DESTINATION { vip } else { client };
+    tables.slot(service.first_slot + address_hash(address) % service.n_slots)
+}
+
+#[inline(always)]
+fn by_turn<T: Tables>(service: &Service, tables: &T) -> Option<u32> {
+    for _ in 0..TRIES {
+        let turn = tables.take_turn(service.id)?;
+        let slot = (turn % u64::from(service.n_slots)) as u32;
+        let index = tables.slot(service.first_slot + slot)?;
+        if !tables.is_overloaded(index) {
+            return Some(index);
+        }
+    }
+    None
+}
+
+#[inline(always)]
+fn by_hash<T: Tables>(service: &Service, tables: &T, hash: u32) -> Option<u32> {
+    for attempt in 0..TRIES {
+        let slot = hash.wrapping_add(attempt) % service.n_slots;
+        let index = tables.slot(service.first_slot + slot)?;
+        if !tables.is_overloaded(index) {
+            return Some(index);
+        }
+    }
+    None
+}
+
+/// A hash of an address that is the same on every director, so that they agree without a word.
+#[inline(always)]
+fn address_hash<A: Address>(address: A) -> u32 {
+    let [a, b, c, d]: [u32; 4] = bytemuck::cast(address.to_v6());
+    let mut hash = 0x9e37_79b9_7f4a_7c15u64; // 2^64 divided by the golden ratio
+    for word in [a, b, c, d] {
+        hash = (hash ^ u64::from(u32::from_be(word))).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash ^= hash >> 32;
+    }
+    hash as u32
+}
+
+/// The slots of a service whose scheduler compares.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots {
+    /// Index of the first.
+    pub first: u32,
+    /// How many there are.
+    pub n: u32,
+    /// How they are compared: one of [`scheduler`].
+    pub scheduler: u32,
+}
+
+/// The one that a comparing scheduler takes: the first of those with the least cost for their
+/// weight; 0 if there is none.
+pub fn least<T: Loads>(slots: Slots, tables: &T) -> u32 {
+    let mut best = (0, 0, 0);
+    for slot in 0..COMPARED_REAL_SERVERS {
+        if slot >= slots.n {
+            break;
+        }
+        let Some(index) = tables.slot(slots.first + slot) else { break };
+        let Some(load) = tables.load(index) else { break };
+        if load.weight == 0 || is_over_threshold(tables, index, &load) {
+            continue;
+        }
+        let cost = cost(slots.scheduler, &load);
+        let weight = if slots.scheduler == scheduler::LEAST { 1 } else { load.weight };
+        if cost == 0 && slots.scheduler == scheduler::NEVER_QUEUE {
+            return index;
+        }
+        // cost / weight < least / its weight, without a division, as IPVS does it.
+        let (least_index, least, its_weight) = best;
+        if least_index == 0 || cost * u64::from(its_weight) < least * u64::from(weight) {
+            best = (index, cost, weight);
+        }
+    }
+    best.0
+}
+
+/// What IPVS calls the overhead of a real server (ip_vs_dest_conn_overhead in
+/// include/net/ip_vs.h; ip_vs_sed_dest_overhead in ip_vs_sed.c, ip_vs_nq.c).
+#[inline(always)]
+fn cost(kind: u32, load: &Load) -> u64 {
+    match kind {
+        scheduler::SHORTEST_DELAY => u64::from(load.active) + 1,
+        scheduler::NEVER_QUEUE if load.active == 0 => 0,
+        scheduler::NEVER_QUEUE => u64::from(load.active) + 1,
+        _ => u64::from(load.active) * 256 + u64::from(load.inactive),
+    }
+}
+
+/// Whether a real server has reached its upper threshold and not passed the lower one since.
+#[inline(always)]
+pub fn is_overloaded<T: Loads>(tables: &T, index: u32) -> bool {
+    match tables.load(index) {
+        Some(load) => is_over_threshold(tables, index, &load),
+        None => false,
+    }
+}
+
+#[inline(always)]
+fn is_over_threshold<T: Loads>(tables: &T, index: u32, load: &Load) -> bool {
+    if load.upper_threshold == 0 {
+        return false;
+    }
+    let connections = u64::from(load.active) + u64::from(load.inactive);
+    let overloaded = if load.overloaded == 0 {
+        connections >= u64::from(load.upper_threshold)
+    } else {
+        connections >= u64::from(load.lower_threshold)
+    };
+    if overloaded != (load.overloaded != 0) {
+        tables.set_overloaded(index, overloaded);
+    }
+    overloaded
 }

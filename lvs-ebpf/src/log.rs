@@ -1,14 +1,11 @@
 //! What the program has to say: nothing unless lvsd was told to listen (`--program-log`), and never
 //! for each packet.
 
-use aya_ebpf::{
-    btf_maps::PerCpuArray, helpers::generated::bpf_jiffies64, macros::btf_map, programs::XdpContext,
-};
-use aya_log_ebpf::{debug, warn};
-use lvs_common::{
-    fate::Fate,
-    forward::{Decision, Kind},
-};
+use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map, programs::XdpContext};
+use aya_log_ebpf::warn;
+use lvs_common::fate::Fate;
+
+use crate::clock::jiffies;
 
 /// Jiffies between two lines of one CPU: from a quarter of a second to two and a half, as the
 /// kernel's HZ is.
@@ -18,29 +15,36 @@ const PAUSE: u64 = 256;
 #[btf_map]
 static LAST_SAID: PerCpuArray<u64, 1> = PerCpuArray::new();
 
-/// Says what an operator who listens would want to know of a packet.
+/// Says that packets are being dropped, and why.
 #[inline(always)]
-pub(crate) fn tell(context: &XdpContext, decision: &Decision) {
-    match decision {
-        Decision::End(fate @ (Fate::DroppedNoRealServer | Fate::DroppedNeighbourUnknown)) => {
+pub(crate) fn tell(context: &XdpContext, fate: Fate) {
+    match fate {
+        Fate::DroppedNoRealServer
+        | Fate::DroppedNeighbourUnknown
+        | Fate::DroppedFragment
+        | Fate::DroppedLoop
+        | Fate::DroppedNoRoom => {
             if may_speak() {
-                warn!(context, "dropping packets: {}", fate.name());
+                warn!(context, "dropping packets: fate {}", fate.index());
             }
         }
-        Decision::Forward(forward) if forward.kind == Kind::New => {
-            if may_speak() {
-                debug!(context, "a connection begins at real server {}", forward.real_server);
-            }
-        }
-        Decision::Forward(_) | Decision::AnswerArp(..) | Decision::End(_) => {}
+        Fate::PassedOtherEthertype
+        | Fate::PassedMalformed
+        | Fate::PassedOtherProtocol
+        | Fate::PassedNoService
+        | Fate::PassedFragment
+        | Fate::PassedIcmp
+        | Fate::PassedArp
+        | Fate::PassedInactive
+        | Fate::AnsweredArp
+        | Fate::AnsweredEcho => {}
     }
 }
 
 /// Whether it is time for another line.
 #[inline(always)]
 fn may_speak() -> bool {
-    // SAFETY: the helper has no arguments and no conditions.
-    let now = unsafe { bpf_jiffies64() };
+    let now = jiffies();
     let Some(last) = LAST_SAID.get_ptr_mut(0) else { return false };
     // SAFETY: the value is this CPU's own.
     unsafe {

@@ -2,40 +2,69 @@
 //!
 //! Each has BTF (`#[btf_map]`), so that `bpftool map dump` shows every field by its name.
 
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
+use core::{
+    intrinsics::{AtomicOrdering, atomic_xadd},
+    ptr,
+};
 
 use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray},
+    bindings::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action},
+    btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray},
     macros::btf_map,
     programs::XdpContext,
 };
 use lvs_common::{
-    abi::{Connection, FlowKey, Interface, RealServer, Service, ServiceKey, Traffic, Vip},
+    abi::{
+        Bucket, FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
+        TemplateKey, Traffic, Vip,
+    },
+    connections::{Entry, Inserted},
     fate::Fate,
-    forward::Tables,
+    flow::Flow,
+    forward::{FamilyTables, Loads, Table, Tables},
     limits,
+    packet::transport::Segment,
+    schedule::Slots,
 };
+
+use crate::{buckets::SharedBucket, clock, log, long_way};
 
 // Hash maps that userspace writes are not preallocated: only then is a value replaced whole, and
 // never reused for another key while a packet still reads it (kernel/bpf/hashtab.c).
 const REPLACED_WHOLE: usize = BPF_F_NO_PREALLOC as usize;
+// Arrays that lvsd maps into its own memory.
+const SHARED: usize = BPF_F_MMAPABLE as usize;
 
+// The number of buckets is set when the program is loaded.
+const SET_AT_LOAD: usize = 1;
+
+#[btf_map]
+static SETTINGS: Array<Settings, 1> = Array::new();
 #[btf_map]
 static SERVICES: HashMap<ServiceKey, Service, { limits::SERVICES }, REPLACED_WHOLE> =
     HashMap::new();
 #[btf_map]
 static REAL_SERVERS: Array<RealServer, { limits::REAL_SERVERS }> = Array::new();
 #[btf_map]
+static LOADS: Array<Load, { limits::REAL_SERVERS }, SHARED> = Array::new();
+#[btf_map]
 static SLOTS: Array<u32, { limits::SLOTS }> = Array::new();
 #[btf_map]
 static TURNS: Array<u64, { limits::SERVICES }> = Array::new();
 #[btf_map]
-static CONNECTIONS: LruHashMap<FlowKey, Connection, { limits::CONNECTIONS }> = LruHashMap::new();
+static CONNECTIONS: Array<Bucket, SET_AT_LOAD, SHARED> = Array::new();
+#[btf_map]
+static HALF_OPEN: Array<Bucket, SET_AT_LOAD, SHARED> = Array::new();
+#[btf_map]
+static TEMPLATES: LruHashMap<TemplateKey, Template, { limits::TEMPLATES }> = LruHashMap::new();
+#[btf_map]
+static FRAGMENTS: LruHashMap<FragmentKey, u32, { limits::FRAGMENTS }> = LruHashMap::new();
 #[btf_map]
 static VIPS: HashMap<[u8; 4], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
 static INTERFACES: HashMap<u32, Interface, { limits::INTERFACES }, REPLACED_WHOLE> = HashMap::new();
+#[btf_map]
+static DEVICES: DevMapHash<{ limits::INTERFACES }> = DevMapHash::new();
 #[btf_map]
 static SERVICE_TRAFFIC: PerCpuArray<Traffic, { limits::SERVICES }> = PerCpuArray::new();
 #[btf_map]
@@ -43,40 +72,170 @@ static RS_TRAFFIC: PerCpuArray<Traffic, { limits::REAL_SERVERS }> = PerCpuArray:
 #[btf_map]
 static FATES: PerCpuArray<u64, { Fate::ALL.len() }> = PerCpuArray::new();
 
-/// The maps, seen by one packet.
-pub(crate) struct BpfMaps {
-    ingress: u32,
+/// Sends the frame out of another interface.
+#[inline(always)]
+pub(crate) fn redirect(interface: u32) -> u32 {
+    DEVICES.redirect(interface, 0).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-impl BpfMaps {
+/// The maps, seen by one packet; without one where none is needed.
+pub(crate) struct BpfMaps<'a> {
+    context: Option<&'a XdpContext>,
+}
+
+impl<'a> BpfMaps<'a> {
     #[inline(always)]
-    pub(crate) fn new(context: &XdpContext) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "xdp_md.ingress_ifindex is a u32")]
-        Self { ingress: context.ingress_ifindex() as u32 }
+    pub(crate) fn new(context: &'a XdpContext) -> Self {
+        Self { context: Some(context) }
+    }
+
+    /// For functions that look at no packet.
+    #[inline(always)]
+    pub(crate) fn without_packet() -> Self {
+        Self { context: None }
     }
 }
 
-impl Tables for BpfMaps {
+impl FamilyTables<[u8; 4]> for BpfMaps<'_> {
+    type Bucket = SharedBucket<Bucket>;
+
     #[inline(always)]
-    fn service(&self, key: &ServiceKey) -> Option<Service> {
+    fn service(&self, vip: [u8; 4], port: [u8; 2], protocol: u8) -> Option<Service> {
         // SAFETY: not preallocated, so the value stays as it is while this program reads it.
-        unsafe { SERVICES.get(key) }.copied()
+        unsafe { SERVICES.get(ServiceKey { vip, port, protocol, reserved: 0 }) }.copied()
     }
 
     #[inline(always)]
-    fn connection(&self, flow: &FlowKey) -> Option<Connection> {
-        // SAFETY: two words, of which only the second is ever written anew.
-        unsafe { CONNECTIONS.get(flow) }.copied()
+    fn is_vip(&self, address: [u8; 4]) -> bool {
+        VIPS.get_ptr(address).is_some()
+    }
+
+    #[inline(always)]
+    fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
+        let bucket = match table {
+            Table::Established => CONNECTIONS.get_ptr_mut(index),
+            Table::HalfOpen => HALF_OPEN.get_ptr_mut(index),
+        };
+        // SAFETY: the map's own memory, aligned as its values are.
+        bucket.map(|bucket| unsafe { SharedBucket::at(bucket) })
+    }
+
+    #[inline(always)]
+    fn n_buckets(&self, table: Table, settings: &Settings) -> u32 {
+        match table {
+            Table::Established => settings.buckets,
+            Table::HalfOpen => settings.half_open_buckets,
+        }
+    }
+
+    #[inline(always)]
+    fn long_way(&self, flow: &Flow<[u8; 4]>, segment: Segment, chosen: u32) -> u64 {
+        long_way::lvs_long_way(flow, segment as u32, chosen)
+    }
+
+    #[inline(always)]
+    fn holder(&self, flow: &Flow<[u8; 4]>, segment: Segment) -> u32 {
+        long_way::lvs_holder(flow, segment as u32)
+    }
+
+    #[inline(always)]
+    fn choose(&self, flow: &Flow<[u8; 4]>) -> u32 {
+        long_way::lvs_choose(flow)
+    }
+
+    #[inline(always)]
+    fn insert(
+        &self,
+        first: &Self::Bucket,
+        second: &Self::Bucket,
+        words: &[u32; 3],
+        entry: Entry,
+    ) -> Inserted {
+        let (first, second) = (first.place(), second.place());
+        let key = ptr::from_ref(words).cast();
+        Inserted::from_word(long_way::lvs_insert(first, second, key, entry.to_word()))
+    }
+}
+
+/// The slots and loads, which need no packet.
+pub(crate) struct MapLoads;
+
+impl Loads for MapLoads {
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<u32> {
+        SLOTS.get(index).copied()
+    }
+
+    #[inline(always)]
+    fn load(&self, real_server: u32) -> Option<Load> {
+        // Read field by field while others write: each is one word, and none depends on another.
+        LOADS.get(real_server).copied()
+    }
+
+    #[inline(always)]
+    fn is_overloaded(&self, real_server: u32) -> bool {
+        long_way::lvs_is_overloaded(real_server) != 0
+    }
+
+    #[inline(always)]
+    fn set_overloaded(&self, real_server: u32, overloaded: bool) {
+        if let Some(load) = LOADS.get_ptr_mut(real_server) {
+            // SAFETY: an aligned word of the map.
+            unsafe { ptr::write_volatile(&raw mut (*load).overloaded, u32::from(overloaded)) };
+        }
+    }
+}
+
+impl Loads for BpfMaps<'_> {
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<u32> {
+        MapLoads.slot(index)
+    }
+
+    #[inline(always)]
+    fn load(&self, real_server: u32) -> Option<Load> {
+        MapLoads.load(real_server)
+    }
+
+    #[inline(always)]
+    fn is_overloaded(&self, real_server: u32) -> bool {
+        MapLoads.is_overloaded(real_server)
+    }
+
+    #[inline(always)]
+    fn set_overloaded(&self, real_server: u32, overloaded: bool) {
+        MapLoads.set_overloaded(real_server, overloaded);
+    }
+}
+
+impl Tables for BpfMaps<'_> {
+    #[inline(always)]
+    fn settings(&self) -> Option<&Settings> {
+        SETTINGS.get(0)
+    }
+
+    #[inline(always)]
+    fn jiffies(&self) -> u64 {
+        clock::jiffies()
+    }
+
+    #[inline(always)]
+    fn ingress(&self) -> u32 {
+        match self.context {
+            Some(context) => context.ingress_ifindex() as u32,
+            None => 0,
+        }
+    }
+
+    #[inline(always)]
+    fn interface(&self) -> Option<Interface> {
+        // SAFETY: not preallocated, as above.
+        unsafe { INTERFACES.get(self.ingress()) }.copied()
     }
 
     #[inline(always)]
     fn real_server(&self, index: u32) -> Option<&RealServer> {
         REAL_SERVERS.get(index)
-    }
-
-    #[inline(always)]
-    fn slot(&self, index: u32) -> Option<u32> {
-        SLOTS.get(index).copied()
     }
 
     #[inline(always)]
@@ -87,26 +246,54 @@ impl Tables for BpfMaps {
     }
 
     #[inline(always)]
-    fn vip(&self, address: [u8; 4]) -> Option<Vip> {
-        // SAFETY: not preallocated, as above.
-        unsafe { VIPS.get(address) }.copied()
+    fn least(&self, slots: Slots) -> u32 {
+        long_way::lvs_least(slots.first, slots.n, slots.scheduler)
     }
 
     #[inline(always)]
-    fn ingress(&self) -> Option<Interface> {
-        // SAFETY: not preallocated, as above.
-        unsafe { INTERFACES.get(self.ingress) }.copied()
+    fn add_connections(&self, real_server: u32, active: i32, inactive: i32) {
+        let Some(load) = LOADS.get_ptr_mut(real_server) else { return };
+        // SAFETY: aligned words of the map; everybody only adds to them, atomically.
+        unsafe {
+            if active != 0 {
+                let place = &raw mut (*load).active;
+                atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(place, active as u32);
+            }
+            if inactive != 0 {
+                let place = &raw mut (*load).inactive;
+                atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(place, inactive as u32);
+            }
+        }
     }
 
     #[inline(always)]
-    fn record(&mut self, flow: &FlowKey, connection: Connection) {
-        // A full LRU map makes room by itself. Should the kernel fail for want of memory, the next
-        // packet is stray or first again; this one is forwarded all the same.
-        let _full = CONNECTIONS.insert(flow, connection, u64::from(BPF_ANY));
+    fn template(&self, key: &TemplateKey) -> Option<Template> {
+        // SAFETY: two words; should they be of two moments, the client goes to another real
+        // server once, as if it had been forgotten.
+        unsafe { TEMPLATES.get(key) }.copied()
     }
 
     #[inline(always)]
-    fn account(&mut self, service: u32, real_server: u32, traffic: Traffic) {
+    fn set_template(&self, key: &TemplateKey, template: Template) {
+        // A full LRU map makes room by itself. Should the kernel fail for want of memory, the
+        // client is not remembered this time.
+        let _failed = TEMPLATES.insert(key, template, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn fragment(&self, key: &FragmentKey) -> Option<u32> {
+        // SAFETY: one word.
+        unsafe { FRAGMENTS.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn set_fragment(&self, key: &FragmentKey, real_server: u32) {
+        // As with templates: then the rest of the datagram is dropped, and sent again.
+        let _failed = FRAGMENTS.insert(key, real_server, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn account(&self, service: u32, real_server: u32, traffic: Traffic) {
         let counters = [SERVICE_TRAFFIC.get_ptr_mut(service), RS_TRAFFIC.get_ptr_mut(real_server)];
         for counter in counters.into_iter().flatten() {
             // SAFETY: the value is this CPU's own, and XDP programs do not interrupt each other on
@@ -116,7 +303,10 @@ impl Tables for BpfMaps {
     }
 
     #[inline(always)]
-    fn count(&mut self, fate: Fate) {
+    fn count(&self, fate: Fate) {
+        if let Some(context) = self.context {
+            log::tell(context, fate);
+        }
         if let Some(counter) = FATES.get_ptr_mut(fate.index()) {
             // SAFETY: as in `account`.
             unsafe { *counter = (*counter).wrapping_add(1) };

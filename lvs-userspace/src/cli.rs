@@ -115,6 +115,10 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<String, CliError> {
             let services = client.services().await?;
             Ok(if json { to_json(&services) } else { render::list(&services, colour) })
         }
+        Verb::Connections { json } => {
+            let connections = client.connections().await?;
+            Ok(if json { to_json(&connections) } else { render::connections(&connections) })
+        }
         Verb::Status { json } => {
             let status = client.status().await?;
             Ok(if json { to_json(&status) } else { render::status(&status) })
@@ -125,6 +129,9 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<String, CliError> {
 async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {
     match command {
         ipvsadm::Command::Version => Ok(format!("lvsctl {}\n", env!("CARGO_PKG_VERSION"))),
+        ipvsadm::Command::List(list) if list.connections => {
+            Ok(render::ipvsadm_connections(&client.connections().await?, list))
+        }
         ipvsadm::Command::List(list) => {
             let mut services = client.services().await?;
             if let Some(only) = &list.service {

@@ -5,7 +5,9 @@ mod error;
 mod reader;
 mod values;
 
-use std::{fs, net::IpAddr, path::Path};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
+
+use lvs_common::limits;
 
 pub use error::{ConfigError, ConfigErrors};
 
@@ -16,6 +18,8 @@ use crate::model::{Scheduler, ServiceId, Weight};
 pub struct Config {
     /// This machine.
     pub director: Director,
+    /// How connections are remembered.
+    pub connections: Connections,
     /// The virtual services, in the order of the file; no two have the same [`ServiceId`].
     pub virtual_services: Vec<VirtualService>,
 }
@@ -65,6 +69,58 @@ pub enum XdpMode {
     Generic,
 }
 
+/// The `[connections]` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Connections there is room for.
+    pub size: u32,
+    /// Connections that are not established yet.
+    pub half_open: u32,
+    /// How long a connection may be silent.
+    pub timeouts: Timeouts,
+}
+
+/// How long a connection in each state may be silent before it is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP in use.
+    pub established: Duration,
+    /// TCP after a SYN.
+    pub syn_received: Duration,
+    /// TCP after the client's FIN.
+    pub fin_wait: Duration,
+    /// TCP that ended before it was established.
+    pub time_wait: Duration,
+    /// TCP after a RST.
+    pub closed: Duration,
+    /// UDP.
+    pub udp: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            size: limits::CONNECTIONS,
+            half_open: limits::HALF_OPEN,
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// Those of IPVS (tcp_timeouts and udp_timeouts in net/netfilter/ipvs/ip_vs_proto_{tcp,udp}.c).
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            established: Duration::from_secs(15 * 60),
+            syn_received: Duration::from_secs(60),
+            fin_wait: Duration::from_secs(2 * 60),
+            time_wait: Duration::from_secs(2 * 60),
+            closed: Duration::from_secs(10),
+            udp: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
 /// A `[[virtual_service]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualService {
@@ -72,8 +128,35 @@ pub struct VirtualService {
     pub id: ServiceId,
     /// How new connections are shared out.
     pub scheduler: Scheduler,
+    /// Whether and how clients stay with their real server.
+    pub persistence: Option<Persistence>,
+    /// Whether every datagram is scheduled for itself.
+    pub one_packet: bool,
+    /// What becomes of the connections of a real server that is down or removed.
+    pub lost_connections: LostConnections,
+    /// Who takes new connections when no real server does.
+    pub sorry_server: Option<IpAddr>,
     /// In the order of the file; no two have the same address.
     pub real_servers: Vec<RealServer>,
+}
+
+/// That clients stay with their real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// So long after their last connection.
+    pub timeout: Duration,
+    /// Clients that share so many leading bits of their address are one.
+    pub granularity: u8,
+}
+
+/// What becomes of the connections of a real server that is down or removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LostConnections {
+    /// They are given to another at their next packet, so that a TCP client is reset at once.
+    #[default]
+    Reschedule,
+    /// They stay with it.
+    Keep,
 }
 
 /// A `[[virtual_service.real_server]]`.
@@ -83,4 +166,8 @@ pub struct RealServer {
     pub address: IpAddr,
     /// Configured weight; 1 if the file says none.
     pub weight: Weight,
+    /// With so many connections it gets no new ones; 0 for no limit.
+    pub upper_threshold: u32,
+    /// With fewer than so many it gets new ones again.
+    pub lower_threshold: u32,
 }

@@ -4,6 +4,7 @@
 //! time. So no two changes ever cross.
 
 mod agent;
+mod drift;
 mod report;
 
 use std::{io, path::PathBuf};
@@ -21,12 +22,12 @@ use crate::{
     control::server::{self, BindError},
     dataplane::{
         PlacementError, PreflightError,
-        bpf::{BpfDataplane, LoadError},
+        bpf::{BpfDataplane, LoadError, Sizes},
         preflight,
     },
     director::Director,
     net::{
-        self,
+        self, Link,
         netlink::{NetError, Netlink},
     },
 };
@@ -99,12 +100,13 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let (netlink, mut news) = Netlink::open()?;
     let mut links = Vec::new();
     for name in &config.director.interfaces {
-        links.push(netlink.link(name).await?);
+        links.push(attachable(&netlink, name).await?);
     }
     let listener = server::bind(&options.socket)?;
     let _socket = SocketFile(options.socket.clone());
 
-    let mut dataplane = BpfDataplane::load(&options.bpffs, options.program_log)?;
+    let sizes = Sizes::new(&config.connections);
+    let mut dataplane = BpfDataplane::load(&options.bpffs, sizes, options.program_log)?;
     let mut log = match options.program_log {
         0 => None,
         _ => Some(dataplane.logger().map_err(RunError::Log)?),
@@ -117,6 +119,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         info!(interface = link.name, mode = attached_as.name(), "attached the XDP program");
         agent.add_link(AttachedLink { link, attached_as });
     }
+    info!(bytes = sizes.bytes(), "made the connection tables");
     agent.find_real_servers().await?;
     agent.synchronise()?;
 
@@ -168,6 +171,16 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     }
     info!("stopped");
     result
+}
+
+/// The interface that the program is attached to: a VLAN's frames are seen, tags and all, on the
+/// interface that it is a VLAN of, where XDP can be native.
+async fn attachable(netlink: &Netlink, name: &str) -> Result<Link, NetError> {
+    let link = netlink.link(name).await?;
+    let Some((parent, id)) = link.vlan_of else { return Ok(link) };
+    let parent = netlink.link_by_index(parent).await?;
+    info!(vlan = name, id, interface = parent.name, "attaching to what this is a VLAN of");
+    Ok(parent)
 }
 
 /// The control socket's file, which goes with lvsd even if it fails before it listens.

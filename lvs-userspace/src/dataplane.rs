@@ -1,26 +1,31 @@
 //! How what is wanted gets into the maps, and how the counters get out.
 //!
-//! [`Placement`] gives every service and real server its place in the maps, [`plan()`] compares with
-//! what the maps hold and orders the writes, and a [`Dataplane`] carries them out.
+//! [`Placement`] gives every service and real server its place in the maps, [`plan()`] compares
+//! with what the maps hold and orders the writes, and a [`Dataplane`] carries them out.
+//! [`sweep`](mod@sweep) keeps the connection tables true.
 
 pub mod bpf;
+mod clock;
 mod placement;
 mod plan;
 mod preflight;
-mod turns;
+mod shared;
+mod slots;
+pub mod sweep;
 
 use std::{io, net::IpAddr};
 
-use lvs_common::{
-    abi::{Connection, FlowKey, Traffic},
-    fate::Fate,
-};
+use lvs_common::{abi::Traffic, fate::Fate};
 
+pub use clock::Clock;
 pub use placement::{Placement, PlacementError};
-pub use plan::{MapWrite, Tables, plan};
+pub use plan::{Limits, MapWrite, Tables, plan};
 pub use preflight::{PreflightError, preflight};
 
-use crate::model::{MacAddr, Scheduler, ServiceId, Weight};
+use crate::{
+    config::{LostConnections, Persistence},
+    model::{MacAddr, Scheduler, ServiceId, Weight},
+};
 
 /// A virtual service as the maps should have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,17 +34,31 @@ pub struct Service {
     pub id: ServiceId,
     /// How new connections are shared out.
     pub scheduler: Scheduler,
+    /// Whether and how clients stay with their real server.
+    pub persistence: Option<Persistence>,
+    /// Whether every datagram is scheduled for itself.
+    pub one_packet: bool,
+    /// What becomes of the connections of a real server that is down or removed.
+    pub lost_connections: LostConnections,
+    /// Who takes new connections when no real server does.
+    pub sorry_server: Option<RealServer>,
     /// Its real servers.
     pub real_servers: Vec<RealServer>,
 }
 
 /// A real server as the maps should have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealServer {
     /// Real IP address.
     pub address: IpAddr,
     /// Weight in force.
     pub weight: Weight,
+    /// With so many connections it gets no new ones; 0 for no limit.
+    pub upper_threshold: u32,
+    /// With fewer than so many it gets new ones again.
+    pub lower_threshold: u32,
+    /// How long its checks take, in microseconds, smoothed; `None` if nobody knows.
+    pub latency_us: Option<u64>,
     /// Where its frames go, if that is known.
     pub neighbour: Option<Neighbour>,
 }
@@ -49,10 +68,12 @@ pub struct RealServer {
 pub struct Neighbour {
     /// Its MAC.
     pub mac: MacAddr,
-    /// Interface that it is reached by.
+    /// Interface that frames to it leave by.
     pub interface: u32,
     /// The director's MAC there.
     pub source_mac: MacAddr,
+    /// VLAN of the frames: an id, 0 for no tag, `None` for the tags that a frame came with.
+    pub vlan: Option<u16>,
 }
 
 /// The maps in use.
@@ -80,10 +101,4 @@ pub trait Dataplane {
     /// # Errors
     /// What the kernel said.
     fn fate(&self, fate: Fate) -> io::Result<u64>;
-
-    /// Shows each connection to `visit`.
-    ///
-    /// # Errors
-    /// What the kernel said.
-    fn connections(&self, visit: &mut dyn FnMut(FlowKey, Connection)) -> io::Result<()>;
 }

@@ -58,7 +58,11 @@ impl Director {
     #[must_use]
     pub fn real_server_addresses(&self) -> BTreeSet<IpAddr> {
         let services = self.config.virtual_services.iter();
-        services.flat_map(|service| service.real_servers.iter().map(|rs| rs.address)).collect()
+        services
+            .flat_map(|service| {
+                service.real_servers.iter().map(|it| it.address).chain(service.sorry_server)
+            })
+            .collect()
     }
 
     /// Whether packets can be sent to a real server.
@@ -81,16 +85,49 @@ impl Director {
     }
 
     fn wanted_service(&self, service: &VirtualService) -> dataplane::Service {
-        let VirtualService { id, scheduler, real_servers } = service;
-        let real_servers = real_servers
-            .iter()
-            .map(|real_server| dataplane::RealServer {
-                address: real_server.address,
-                weight: self.effective_weight(real_server),
-                neighbour: self.neighbours.get(&real_server.address).copied(),
-            })
-            .collect();
-        dataplane::Service { id: *id, scheduler: *scheduler, real_servers }
+        let VirtualService {
+            id,
+            scheduler,
+            persistence,
+            one_packet,
+            lost_connections,
+            sorry_server,
+            real_servers,
+        } = service;
+        dataplane::Service {
+            id: *id,
+            scheduler: *scheduler,
+            persistence: *persistence,
+            one_packet: *one_packet,
+            lost_connections: *lost_connections,
+            sorry_server: sorry_server.and_then(|address| self.wanted_sorry_server(address)),
+            real_servers: real_servers.iter().map(|it| self.wanted_real_server(it)).collect(),
+        }
+    }
+
+    fn wanted_real_server(&self, real_server: &RealServer) -> dataplane::RealServer {
+        let RealServer { address, weight: _, upper_threshold, lower_threshold } = *real_server;
+        dataplane::RealServer {
+            address,
+            weight: self.effective_weight(real_server),
+            upper_threshold,
+            lower_threshold,
+            latency_us: None,
+            neighbour: self.neighbours.get(&address).copied(),
+        }
+    }
+
+    /// The sorry server, if it can be reached.
+    fn wanted_sorry_server(&self, address: IpAddr) -> Option<dataplane::RealServer> {
+        let neighbour = *self.neighbours.get(&address)?;
+        Some(dataplane::RealServer {
+            address,
+            weight: Weight(1),
+            upper_threshold: 0,
+            lower_threshold: 0,
+            latency_us: None,
+            neighbour: Some(neighbour),
+        })
     }
 }
 
@@ -110,16 +147,23 @@ mod tests {
         mac: MacAddr([2, 0, 0, 0, 0, 11]),
         interface: 2,
         source_mac: MacAddr([2, 0, 0, 0, 0, 3]),
+        vlan: None,
     };
 
     fn director() -> Director {
-        let real_server = |address| RealServer { address, weight: Weight(5) };
+        let real_server = |address| RealServer {
+            address,
+            weight: Weight(5),
+            upper_threshold: 0,
+            lower_threshold: 0,
+        };
         Director::new(Config {
             director: config::Director {
                 name: "director".to_owned(),
                 interfaces: vec!["eth0".to_owned()],
                 xdp_mode: config::XdpMode::Auto,
             },
+            connections: config::Connections::default(),
             virtual_services: vec![VirtualService {
                 id: ServiceId {
                     protocol: Protocol::Tcp,
@@ -127,6 +171,10 @@ mod tests {
                     port: 80,
                 },
                 scheduler: Scheduler::Wrr,
+                persistence: None,
+                one_packet: false,
+                lost_connections: config::LostConnections::Reschedule,
+                sorry_server: None,
                 real_servers: vec![real_server(FIRST), real_server(SECOND)],
             }],
         })

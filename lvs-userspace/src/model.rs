@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use lvs_common::abi::scheduler;
 use serde::{Deserialize, Serialize};
 
 /// A transport protocol that a virtual service can have.
@@ -55,11 +56,38 @@ pub enum Scheduler {
     Rr,
     /// In turns, as many as the weight, interleaved.
     Wrr,
+    /// The one with the fewest connections.
+    Lc,
+    /// The one with the fewest connections for its weight.
+    Wlc,
+    /// The one with the shortest expected delay.
+    Sed,
+    /// One that is idle, else as `sed`.
+    Nq,
+    /// By a hash of the client's address.
+    Sh,
+    /// By a hash of the virtual address.
+    Dh,
+    /// By a hash of the client's address into a Maglev table.
+    Mh,
+    /// The one whose checks are answered fastest.
+    Fastest,
 }
 
 impl Scheduler {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rr, Self::Wrr];
+    pub const ALL: [Self; 10] = [
+        Self::Rr,
+        Self::Wrr,
+        Self::Lc,
+        Self::Wlc,
+        Self::Sed,
+        Self::Nq,
+        Self::Sh,
+        Self::Dh,
+        Self::Mh,
+        Self::Fastest,
+    ];
 
     /// Its name in configuration, JSON and commands, as ipvsadm spells it.
     #[must_use]
@@ -67,6 +95,34 @@ impl Scheduler {
         match self {
             Self::Rr => "rr",
             Self::Wrr => "wrr",
+            Self::Lc => "lc",
+            Self::Wlc => "wlc",
+            Self::Sed => "sed",
+            Self::Nq => "nq",
+            Self::Sh => "sh",
+            Self::Dh => "dh",
+            Self::Mh => "mh",
+            Self::Fastest => "fastest",
+        }
+    }
+
+    /// Whether all real servers are compared for each connection.
+    #[must_use]
+    pub const fn compares(self) -> bool {
+        matches!(self, Self::Lc | Self::Wlc | Self::Sed | Self::Nq)
+    }
+
+    /// What the program does with the slots.
+    #[must_use]
+    pub const fn kind(self) -> u32 {
+        match self {
+            Self::Rr | Self::Wrr | Self::Fastest => scheduler::TURNS,
+            Self::Sh | Self::Mh => scheduler::SOURCE,
+            Self::Dh => scheduler::DESTINATION,
+            Self::Lc => scheduler::LEAST,
+            Self::Wlc => scheduler::WEIGHTED_LEAST,
+            Self::Sed => scheduler::SHORTEST_DELAY,
+            Self::Nq => scheduler::NEVER_QUEUE,
         }
     }
 }
@@ -98,7 +154,8 @@ pub struct ServiceId {
     pub protocol: Protocol,
     /// Virtual IP address.
     pub address: IpAddr,
-    /// Port, the same on the real servers: direct routing can't change it.
+    /// Port, the same on the real servers: direct routing can't change it; 0 for all ports that
+    /// have no service of their own.
     pub port: u16,
 }
 

@@ -16,4 +16,6 @@ pub struct Link {
     pub name: String,
     /// Its MAC.
     pub mac: MacAddr,
+    /// If it is a VLAN of another: the index of that, and the VLAN's id.
+    pub vlan_of: Option<(u32, u16)>,
 }

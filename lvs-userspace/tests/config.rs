@@ -31,7 +31,23 @@ fn the_reference_shows_the_defaults() {
     let text = std::fs::read_to_string(example("lvs.reference.toml")).unwrap();
     let without_optional: String = text
         .lines()
-        .filter(|line| !["xdp_mode", "scheduler", "weight"].iter().any(|it| line.starts_with(it)))
+        .filter(|line| {
+            let optional = [
+                "xdp_mode",
+                "scheduler",
+                "weight",
+                "one_packet",
+                "lost",
+                "upper",
+                "lower",
+                "size",
+                "half_open",
+                "tcp_",
+                "udp =",
+                "persistence_granularity",
+            ];
+            !optional.iter().any(|it| line.starts_with(it))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     assert_ne!(without_optional, text);
@@ -98,16 +114,53 @@ protocol = "tcp"
             lvs.toml:4:14: director.interfaces: "eth0" is there twice
             lvs.toml:5:12: director.xdp_mode: found "fast"; expected one of "auto", "native", "generic"
             lvs.toml:8:11: virtual_service[1].address: found "192.0.2.10:80"; expected an IP address, like "192.0.2.10"
-            lvs.toml:9:8: virtual_service[1].port: found 0; expected a port from 1 to 65535
             lvs.toml:10:12: virtual_service[1].protocol: found "sctp"; expected one of "tcp", "udp"
-            lvs.toml:11:13: virtual_service[1].scheduler: found "wlcc"; expected one of "rr", "wrr"
-            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, port, protocol, real_server, scheduler
+            lvs.toml:11:13: virtual_service[1].scheduler: found "wlcc"; expected one of "rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh", "fastest"
+            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, real_server, scheduler, sorry_server
             lvs.toml:15:11: virtual_service[1].real_server[1].address: found 7; expected an IP address, like "192.0.2.10"
             lvs.toml:16:10: virtual_service[1].real_server[1].weight: found 65536; expected a weight from 0 to 65535
             lvs.toml:23:11: virtual_service[2].real_server[1].address: this is the virtual address; expected the real server's own
             lvs.toml:26:10: virtual_service[2].real_server[2].weight: found -1; expected a weight from 0 to 65535
             lvs.toml:28:11: virtual_service[2].real_server[3].address: 192.0.2.21 is there twice; the first is in line 25
             lvs.toml:31:11: virtual_service[3]: tcp 192.0.2.20:80 is there twice; the first is in line 19"#]],
+    );
+}
+
+#[test]
+fn what_does_not_go_together() {
+    check_errors(
+        r#"
+[director]
+name = "midas"
+interfaces = ["eth0"]
+[connections]
+size = 7
+tcp_established = "7h"
+udp = "5 minutes"
+[[virtual_service]]
+address = "192.0.2.20"
+port = 0
+protocol = "tcp"
+persistence_granularity = 33
+one_packet = true
+lost_connections = "drop"
+sorry_server = "::1"
+[[virtual_service.real_server]]
+address = "192.0.2.21"
+upper_threshold = 10
+lower_threshold = 11
+"#,
+        expect![[r#"
+            lvs.toml:6:8: connections.size: found 7; expected a number of connections from 1024 to 100000000
+            lvs.toml:7:19: connections.tcp_established: found "7h"; expected a time from "1s" to "21600s", like "5m" or "90s"
+            lvs.toml:8:7: connections.udp: found "5 minutes"; expected a time from "1s" to "21600s", like "5m" or "90s"
+            lvs.toml:11:8: virtual_service[1].port: all ports (0) need a persistence_timeout, so that a client's connections to different ports go to one real server
+            lvs.toml:13:27: virtual_service[1].persistence_granularity: found 33; expected a prefix length up to 32
+            lvs.toml:13:27: virtual_service[1].persistence_granularity: without persistence_timeout this means nothing
+            lvs.toml:14:14: virtual_service[1].one_packet: only for UDP
+            lvs.toml:15:20: virtual_service[1].lost_connections: found "drop"; expected one of "reschedule", "keep"
+            lvs.toml:16:16: virtual_service[1].sorry_server: ::1 is a loopback address; expected the address of a host
+            lvs.toml:20:19: virtual_service[1].real_server[1].lower_threshold: found 11; expected no more than upper_threshold"#]],
     );
 }
 

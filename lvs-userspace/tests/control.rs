@@ -40,6 +40,7 @@ impl Daemon {
             while let Some(request) = requests.recv().await {
                 match request {
                     Request::Services(reply) => drop(reply.send(Ok(services()))),
+                    Request::Connections(reply) => drop(reply.send(Ok(connections()))),
                     Request::Status(reply) => {
                         let error = "the maps are away".to_owned();
                         drop(reply.send(Err(api::ApiError { error })));
@@ -103,6 +104,18 @@ fn services() -> api::Services {
     api::Services { services: vec![service] }
 }
 
+fn connections() -> api::Connections {
+    let connection = api::Connection {
+        protocol: Protocol::Tcp,
+        state: "ESTABLISHED".to_owned(),
+        client: "10.0.0.7:51234".parse().unwrap(),
+        virtual_address: "192.168.0.100:80".parse().unwrap(),
+        real_server: "192.168.0.11".parse().unwrap(),
+        expires_in_s: 898,
+    };
+    api::Connections { connections: vec![connection] }
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -142,6 +155,22 @@ fn both_ways_of_speaking() {
         "  -> 10.77.0.11:80                       6       35        0     2100        0\n"
     ));
     assert!(stdout(&daemon.lvsctl(&[])).contains("TCP  10.77.0.100:"), "as ipvsadm alone");
+}
+
+#[test]
+fn connections_in_both_ways() {
+    let daemon = Daemon::start();
+    assert_eq!(
+        stdout(&daemon.lvsctl(&["-L", "-n", "-c"])),
+        "IPVS connection entries\n\
+         pro expire state       source             virtual            destination\n\
+         TCP 14:58  ESTABLISHED 10.0.0.7:51234     192.168.0.100:80   192.168.0.11:80\n"
+    );
+    let text = stdout(&daemon.lvsctl(&["connections"]));
+    assert!(text.contains("tcp       ESTABLISHED  14:58    10.0.0.7:51234"), "{text}");
+    let json = daemon.lvsctl(&["connections", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["connections"][0]["expires_in_s"], 898);
 }
 
 #[test]

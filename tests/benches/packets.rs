@@ -13,7 +13,14 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use clap::Parser;
-use lvs_userspace::dataplane::{Dataplane as _, Tables, bpf::BpfDataplane, plan};
+use lvs_userspace::{
+    config::Connections,
+    dataplane::{
+        Dataplane as _, Tables,
+        bpf::{BpfDataplane, Sizes},
+        plan,
+    },
+};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
@@ -50,21 +57,28 @@ fn main() -> anyhow::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &cpus)?;
 
     let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-bench-{}", std::process::id()));
-    let mut dataplane = BpfDataplane::load(&pins, 0)?;
-    for write in plan(&world::tables(), &Tables::default()) {
+    let mut dataplane = BpfDataplane::load(&pins, Sizes::new(&Connections::default()), 0)?;
+    let mut tables = world::tables();
+    tables.interfaces.remove(&world::FAR_INTERFACE); // There is none here.
+    for write in plan(&tables, &Tables::default()) {
         dataplane.write(&write)?;
     }
 
     let ack = frames::tcp(1000, world::SINGLE_PORT, frames::ACK);
     run(&mut dataplane, &frames::tcp(1000, world::SINGLE_PORT, frames::SYN), 1)?;
+    run(&mut dataplane, &ack, 1)?;
     let datagram = frames::udp(1000, 53, b"query");
-    run(&mut dataplane, &datagram, 1)?;
-    let not_ours = frames::tcp(1000, 8080, frames::ACK);
+    run(&mut dataplane, &datagram, 2)?;
+    let not_ours = frames::tcp_to([10, 77, 0, 3], 1000, 8080, frames::ACK, b"");
+    let no_service = frames::tcp(1000, 8080, frames::ACK);
 
     let mut rows = Vec::new();
-    for (name, frame) in
-        [("known TCP connection", ack), ("known UDP connection", datagram), ("not ours", not_ours)]
-    {
+    for (name, frame) in [
+        ("known TCP connection", ack),
+        ("known UDP connection", datagram),
+        ("not ours", not_ours),
+        ("another port of a VIP", no_service),
+    ] {
         rows.push(measure(&mut dataplane, name, &frame)?);
     }
     print(&rows);

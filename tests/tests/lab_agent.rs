@@ -50,10 +50,16 @@ fn bpftool_shows_named_fields() -> Result<()> {
     assert_eq!(service["key"]["protocol"], 6, "{service:#}");
     assert_eq!(service["value"]["n_slots"], 6, "{service:#}");
 
-    let connection = only("connections")?;
-    assert_eq!(connection["key"]["client"], client, "{connection:#}");
-    assert_eq!(connection["key"]["vip"], vip, "{connection:#}");
-    let index = connection["value"]["real_server"].as_u64().context("index of a real server")?;
+    let dump = bpftool(&["dump"], "connections")?;
+    let bucket = dump.as_array().into_iter().flatten().find_map(|bucket| {
+        let bucket = named(bucket).ok()?;
+        (bucket["value"]["entries"][0]["state"] != 0).then_some(&bucket["value"])
+    });
+    let bucket = bucket.context("no connection in the dump")?;
+    assert_eq!(bucket["keys"][0]["client"], client, "{bucket:#}");
+    assert_eq!(bucket["keys"][0]["vip"], vip, "{bucket:#}");
+    let index = bucket["entries"][0]["real_server"].as_u64();
+    let index = index.context("index of a real server")?;
 
     let key = u32::try_from(index)?.to_le_bytes().map(|byte| byte.to_string());
     let key = [&["lookup", "key"][..], &key.each_ref().map(String::as_str)].concat();

@@ -40,7 +40,7 @@ xdp_mode = \"turbo\"
 address = \"10.77.0.256\"
 port = 80
 protocol = \"tcp\"
-scheduler = \"fastest\"
+scheduler = \"slowest\"
 
 [[virtual_service.real_server]]
 address = \"10.77.0.11\"
@@ -61,7 +61,7 @@ scheduler = \"wrr\"
     for (line, word) in [
         (4, "turbo"),
         (7, "10.77.0.256"),
-        (10, "fastest"),
+        (10, "slowest"),
         (14, "-1"),
         (18, "wieght"),
         (22, "port"),

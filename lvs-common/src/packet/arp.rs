@@ -5,7 +5,7 @@
 //! | hw type| proto | 6 | 4 | op    | sender MAC | sender IP| target MAC| target IP|
 //! ```
 
-use super::ethernet::{self, Mac};
+use super::ethernet::Mac;
 use crate::{fate::Fate, frame::Frame};
 
 /// Ethernet, IPv4, and the lengths of their addresses.
@@ -29,27 +29,25 @@ pub struct Request {
 /// Reads the header at `offset`; anything but a request for an IPv4 address is not ours.
 #[inline(always)]
 pub(crate) fn parse<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Request, Fate> {
-    let [k0, k1, k2, k3, k4, k5, o0, o1, m0, m1, m2, m3, m4, m5, s0, s1, s2, s3, rest @ ..] =
-        frame.read::<28>(offset).ok_or(Fate::PassedMalformed)?;
-    let [_, _, _, _, _, _, t0, t1, t2, t3] = rest;
+    let [k0, k1, k2, k3, k4, k5, o0, o1] = frame.read::<8>(offset).ok_or(Fate::PassedMalformed)?;
     if [k0, k1, k2, k3, k4, k5] != ETHERNET_IPV4 || [o0, o1] != REQUEST {
         return Err(Fate::PassedArp);
     }
     Ok(Request {
-        sender_mac: [m0, m1, m2, m3, m4, m5],
-        sender: [s0, s1, s2, s3],
-        target: [t0, t1, t2, t3],
+        sender_mac: frame.read(offset + 8).ok_or(Fate::PassedMalformed)?,
+        sender: frame.read(offset + 14).ok_or(Fate::PassedMalformed)?,
+        target: frame.read(offset + 24).ok_or(Fate::PassedMalformed)?,
         offset,
     })
 }
 
-/// Turns the request into the reply: `target` is at `mac`.
+/// Turns the request into the reply: the target is at `mac`. The Ethernet header is not touched.
 #[inline(always)]
 pub(crate) fn reply<F: Frame + ?Sized>(frame: &mut F, request: &Request, mac: Mac) -> Option<()> {
-    ethernet::readdress(frame, request.sender_mac, mac)?;
-    frame.write(request.offset + 6, REPLY)?;
-    frame.write(request.offset + 8, mac)?;
-    frame.write(request.offset + 14, request.target)?;
-    frame.write(request.offset + 18, request.sender_mac)?;
-    frame.write(request.offset + 24, request.sender)
+    let offset = frame.small(request.offset)?;
+    frame.write(offset + 6, REPLY)?;
+    frame.write(offset + 8, mac)?;
+    frame.write(offset + 14, request.target)?;
+    frame.write(offset + 18, request.sender_mac)?;
+    frame.write(offset + 24, request.sender)
 }

@@ -10,31 +10,22 @@
 //! | options (ihl - 5 words)       |
 //! ```
 
+use super::{Fragment, IpHeader};
 use crate::{fate::Fate, frame::Frame};
 
 /// Length of a header without options, in bytes.
-pub const HEADER: usize = 20;
+pub(crate) const HEADER: usize = 20;
 
-const MORE_FRAGMENTS_AND_OFFSET: u16 = 0x3fff;
-
-/// What the header says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Header {
-    pub(crate) source: [u8; 4],
-    pub(crate) destination: [u8; 4],
-    pub(crate) protocol: u8,
-    /// Length of header and payload in bytes.
-    pub(crate) total_length: u16,
-    /// Where the payload starts in the frame.
-    pub(crate) payload: usize,
-}
+const MORE_FRAGMENTS: u16 = 0x2000;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// Reads the header at `offset`.
 #[inline(always)]
-pub(crate) fn parse<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Header, Fate> {
-    let [first, _, l0, l1, _, _, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
-        frame.read::<HEADER>(offset).ok_or(Fate::PassedMalformed)?;
-
+pub(crate) fn parse<F: Frame + ?Sized>(
+    frame: &F,
+    offset: usize,
+) -> Result<IpHeader<[u8; 4]>, Fate> {
+    let [first, _, l0, l1, i0, i1, f0, f1] = frame.read(offset).ok_or(Fate::PassedMalformed)?;
     let header_length = usize::from(first & 0xf) * 4;
     let total_length = u16::from_be_bytes([l0, l1]);
     if first >> 4 != 4
@@ -44,14 +35,46 @@ pub(crate) fn parse<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Heade
     {
         return Err(Fate::PassedMalformed);
     }
-    if u16::from_be_bytes([f0, f1]) & MORE_FRAGMENTS_AND_OFFSET != 0 {
-        return Err(Fate::PassedFragment);
-    }
-    Ok(Header {
-        source: [s0, s1, s2, s3],
-        destination: [d0, d1, d2, d3],
-        protocol,
-        total_length,
+    let flags = u16::from_be_bytes([f0, f1]);
+    let id = u32::from(u16::from_be_bytes([i0, i1]));
+    Ok(IpHeader {
+        source: frame.read(offset + 12).ok_or(Fate::PassedMalformed)?,
+        destination: frame.read(offset + 16).ok_or(Fate::PassedMalformed)?,
+        protocol: protocol(frame, offset)?,
+        bytes: u32::from(total_length),
         payload: offset + header_length,
+        fragment: match (flags & FRAGMENT_OFFSET, flags & MORE_FRAGMENTS) {
+            (0, 0) => Fragment::Whole,
+            (0, _) => Fragment::First(id),
+            _ => Fragment::Later(id),
+        },
     })
+}
+
+/// What an ICMP error quotes of the packet that it is about: the header, however much of the
+/// packet follows.
+#[inline(always)]
+pub(crate) fn parse_quoted<F: Frame + ?Sized>(
+    frame: &F,
+    offset: usize,
+) -> Result<IpHeader<[u8; 4]>, Fate> {
+    let [first, _, _, _, _, _, f0, f1] = frame.read(offset).ok_or(Fate::PassedMalformed)?;
+    let later = u16::from_be_bytes([f0, f1]) & FRAGMENT_OFFSET != 0;
+    if first >> 4 != 4 || first & 0xf < 5 || later {
+        return Err(Fate::PassedIcmp);
+    }
+    Ok(IpHeader {
+        source: frame.read(offset + 12).ok_or(Fate::PassedMalformed)?,
+        destination: frame.read(offset + 16).ok_or(Fate::PassedMalformed)?,
+        protocol: protocol(frame, offset)?,
+        bytes: 0,
+        payload: offset + usize::from(first & 0xf) * 4,
+        fragment: Fragment::Whole,
+    })
+}
+
+#[inline(always)]
+fn protocol<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<u8, Fate> {
+    let [protocol] = frame.read(offset + 9).ok_or(Fate::PassedMalformed)?;
+    Ok(protocol)
 }

@@ -17,15 +17,33 @@ const ACK: u8 = 0x10;
 
 /// What a packet means to its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Segment {
-    /// TCP that opens a connection: SYN and neither ACK, FIN nor RST.
+    /// TCP that opens a connection (and not the answer to that, which clients do not send).
     Syn,
-    /// TCP that ends one: FIN or RST.
-    Closing,
+    /// TCP that ends what the client has to say.
+    Finish,
+    /// TCP that ends it all.
+    Reset,
     /// Any other TCP.
-    Established,
-    /// UDP: any packet may be the first.
+    Acknowledge,
+    /// UDP.
     Datagram,
+}
+
+impl Segment {
+    /// The segment with this number.
+    #[inline(always)]
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        match number {
+            0 => Self::Syn,
+            1 => Self::Finish,
+            2 => Self::Reset,
+            3 => Self::Acknowledge,
+            _ => Self::Datagram,
+        }
+    }
 }
 
 /// The ports, network order.
@@ -42,19 +60,33 @@ pub(crate) fn parse<F: Frame + ?Sized>(
     offset: usize,
     protocol: u8,
 ) -> Result<(Segment, Ports), Fate> {
-    let ([s0, s1, d0, d1], segment) = match protocol {
+    let segment = match protocol {
         abi::TCP => {
-            let header = frame.read::<14>(offset).ok_or(Fate::PassedMalformed)?;
-            let [s0, s1, d0, d1, .., flags] = header;
-            let segment = match flags & (SYN | ACK | FIN | RST) {
-                SYN => Segment::Syn,
-                others if others & (FIN | RST) != 0 => Segment::Closing,
-                _ => Segment::Established,
-            };
-            ([s0, s1, d0, d1], segment)
+            let [flags] = frame.read(offset + 13).ok_or(Fate::PassedMalformed)?;
+            segment(flags)
         }
-        abi::UDP => (frame.read::<4>(offset).ok_or(Fate::PassedMalformed)?, Segment::Datagram),
+        abi::UDP => Segment::Datagram,
         _ => return Err(Fate::PassedOtherProtocol),
     };
-    Ok((segment, Ports { source: [s0, s1], destination: [d0, d1] }))
+    Ok((segment, ports(frame, offset).ok_or(Fate::PassedMalformed)?))
+}
+
+/// Reads the ports alone.
+#[inline(always)]
+pub(crate) fn ports<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<Ports> {
+    let [s0, s1, d0, d1] = frame.read(offset)?;
+    Some(Ports { source: [s0, s1], destination: [d0, d1] })
+}
+
+/// The order is IPVS's (tcp_state_idx in net/netfilter/ipvs/ip_vs_proto_tcp.c).
+fn segment(flags: u8) -> Segment {
+    if flags & RST != 0 {
+        Segment::Reset
+    } else if flags & (SYN | ACK) == SYN {
+        Segment::Syn
+    } else if flags & FIN != 0 {
+        Segment::Finish
+    } else {
+        Segment::Acknowledge
+    }
 }

@@ -32,6 +32,12 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Show the connections that the director remembers
+    Connections {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the director: interfaces, and what became of packets that were not forwarded
     Status {
         /// As JSON

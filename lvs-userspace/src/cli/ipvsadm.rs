@@ -25,6 +25,8 @@ pub(super) struct List {
     pub(super) numeric: bool,
     /// `--stats`: counters in place of weights and connections.
     pub(super) stats: bool,
+    /// `-c`: the connections in place of the services.
+    pub(super) connections: bool,
     /// `--exact`: counters without K, M and G.
     pub(super) exact: bool,
 }
@@ -84,6 +86,7 @@ pub(super) fn parse(arguments: &[String]) -> Result<Command, UsageError> {
             "-v" | "--version" => set(&mut command, Command::Version)?,
             "-n" | "--numeric" => list.numeric = true,
             "--stats" => list.stats = true,
+            "-c" | "--connection" => list.connections = true,
             "--exact" => list.exact = true,
             "-t" | "--tcp-service" => {
                 list.service = Some(service(Protocol::Tcp, name, options.value())?);

@@ -7,7 +7,7 @@ use lvs_common::limits;
 
 use super::{ipvsadm::List, names};
 use crate::{
-    control::api::{self, Health, Services, Status},
+    control::api::{self, Connections, Health, Services, Status},
     model::Protocol,
 };
 
@@ -97,6 +97,28 @@ pub(super) fn status(status: &Status) -> String {
     text + &lines(&table)
 }
 
+/// `lvsctl connections`.
+pub(super) fn connections(connections: &Connections) -> String {
+    let mut table = plain_table();
+    table.set_header(vec!["PROTOCOL", "STATE", "EXPIRES", "CLIENT", "VIRTUAL", "REAL SERVER"]);
+    for it in &connections.connections {
+        table.add_row(vec![
+            it.protocol.to_string(),
+            it.state.clone(),
+            minutes(it.expires_in_s),
+            it.client.to_string(),
+            it.virtual_address.to_string(),
+            it.real_server.to_string(),
+        ]);
+    }
+    lines(&table)
+}
+
+/// As ipvsadm shows how long a connection has.
+fn minutes(seconds: u64) -> String {
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
 fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -157,6 +179,24 @@ fn ipvsadm_real_server(real_server: &api::RealServer, protocol: Protocol, list: 
             real_server.inactive_connections
         )
     }
+}
+
+/// `lvsctl -L -c`, to the letter.
+pub(super) fn ipvsadm_connections(connections: &Connections, list: &List) -> String {
+    let mut text = "IPVS connection entries\n\
+                    pro expire state       source             virtual            destination\n"
+        .to_owned();
+    for it in &connections.connections {
+        let protocol = it.protocol.name().to_uppercase();
+        let destination = SocketAddr::new(it.real_server, it.virtual_address.port());
+        let [source, vip, destination] = [it.client, it.virtual_address, destination]
+            .map(|address| show(address, it.protocol, list));
+        let (expire, state) = (minutes(it.expires_in_s), &it.state);
+        text += &format!(
+            "{protocol:<3} {expire:<6} {state:<11} {source:<18} {vip:<18} {destination}\n"
+        );
+    }
+    text
 }
 
 fn show(address: SocketAddr, protocol: Protocol, list: &List) -> String {

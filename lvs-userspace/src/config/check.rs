@@ -1,19 +1,23 @@
 //! From TOML to a [`Config`], with everything that is wrong noted on the way.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigErrors, Director, RealServer, VirtualService, XdpMode,
+    Config, ConfigErrors, Connections, Director, LostConnections, Persistence, RealServer,
+    Timeouts, VirtualService, XdpMode,
     error::{Problems, line_and_column},
     reader::{At, Reader},
-    values::{host_address, interfaces, number, one_of, text},
+    values::{boolean, duration, host_address, interfaces, number, one_of, text},
 };
 use crate::model::{Protocol, Scheduler, ServiceId, Weight};
 
 const XDP_MODES: [(&str, XdpMode); 3] =
     [("auto", XdpMode::Auto), ("native", XdpMode::Native), ("generic", XdpMode::Generic)];
+
+const LOST_CONNECTIONS: [(&str, LostConnections); 2] =
+    [("reschedule", LostConnections::Reschedule), ("keep", LostConnections::Keep)];
 
 /// Reads a whole configuration.
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigErrors> {
@@ -33,6 +37,7 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigErrors> {
 
 fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     let director = document.table("director").and_then(|section| director(section));
+    let connections = connections(document.section("connections"));
     let mut services = Vec::new();
     let mut seen = BTreeMap::new();
     for section in document.tables("virtual_service") {
@@ -41,6 +46,7 @@ fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     document.unknown_keys();
     Some(Config {
         director: director?,
+        connections: connections?,
         virtual_services: services.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -57,6 +63,33 @@ fn director(section: Reader<'_>) -> Option<Director> {
     })
 }
 
+/// Without the section, or a key of it, the defaults.
+fn connections(section: Option<Option<Reader<'_>>>) -> Option<Connections> {
+    let defaults = Connections::default();
+    let Some(section) = section else { return Some(defaults) };
+    let section = section?;
+    // An array map is smaller than 4 GiB, and a connection has 32 bytes of it.
+    let size = section.optional("size", number("a number of connections", 1024..=100_000_000));
+    let half_open =
+        section.optional("half_open", number("a number of connections", 1024..=16_000_000));
+    // The program's clock has 16 bits of about a second, half of which tell the past from the future.
+    let time = |key| section.optional(key, duration(1..=6 * 3600)).map(|at: At<Duration>| at.value);
+    let timeouts = Timeouts {
+        established: time("tcp_established").unwrap_or(defaults.timeouts.established),
+        syn_received: time("tcp_syn_received").unwrap_or(defaults.timeouts.syn_received),
+        fin_wait: time("tcp_fin_wait").unwrap_or(defaults.timeouts.fin_wait),
+        time_wait: time("tcp_time_wait").unwrap_or(defaults.timeouts.time_wait),
+        closed: time("tcp_closed").unwrap_or(defaults.timeouts.closed),
+        udp: time("udp").unwrap_or(defaults.timeouts.udp),
+    };
+    section.unknown_keys();
+    Some(Connections {
+        size: size.map_or(defaults.size, |at| at.value),
+        half_open: half_open.map_or(defaults.half_open, |at| at.value),
+        timeouts,
+    })
+}
+
 fn virtual_service(
     section: Reader<'_>,
     seen: &mut BTreeMap<ServiceId, usize>,
@@ -65,9 +98,16 @@ fn virtual_service(
     let protocols = Protocol::ALL.map(|protocol| (protocol.name(), protocol));
     let schedulers = Scheduler::ALL.map(|scheduler| (scheduler.name(), scheduler));
     let address = section.required("address", host_address);
-    let port = section.required("port", number("a port", 1..=u16::MAX));
+    let port = section.required("port", number("a port", 0..=u16::MAX));
     let protocol = section.required("protocol", one_of(&protocols));
     let scheduler = section.optional("scheduler", one_of(&schedulers));
+
+    let timeout = section.optional("persistence_timeout", duration(1..=31 * 86_400));
+    let granularity =
+        section.optional("persistence_granularity", number("a prefix length", 0..=128));
+    let one_packet = section.optional("one_packet", boolean);
+    let lost = section.optional("lost_connections", one_of(&LOST_CONNECTIONS));
+    let sorry_server = section.optional("sorry_server", host_address);
 
     let mut servers = Vec::new();
     let mut seen_servers = BTreeMap::new();
@@ -77,6 +117,29 @@ fn virtual_service(
     section.unknown_keys();
 
     let address = address?;
+    let longest = if address.value.is_ipv4() { 32 } else { 128 };
+    if let Some(granularity) = granularity.as_ref().filter(|at| at.value > longest) {
+        let message =
+            format!("found {}; expected a prefix length up to {longest}", granularity.value);
+        section.problem(&granularity.span, "persistence_granularity", &message);
+    }
+    if let (Some(granularity), None) = (&granularity, &timeout) {
+        let message = "without persistence_timeout this means nothing";
+        section.problem(&granularity.span, "persistence_granularity", message);
+    }
+    if let (Some(port), None) = (port.as_ref().filter(|at| at.value == 0), &timeout) {
+        let message = "all ports (0) need a persistence_timeout, so that a client's connections \
+                       to different ports go to one real server";
+        section.problem(&port.span, "port", message);
+    }
+    if let Some(one_packet) = one_packet.as_ref().filter(|at| at.value)
+        && protocol.as_ref().is_some_and(|at| at.value == Protocol::Tcp)
+    {
+        section.problem(&one_packet.span, "one_packet", "only for UDP");
+    }
+    if let Some(sorry) = &sorry_server {
+        check_family(&section, "sorry_server", sorry, &address);
+    }
     let id = ServiceId { protocol: protocol?.value, address: address.value, port: port?.value };
     let (line, _) = line_and_column(text, address.span.start);
     if let Some(first) = seen.insert(id, line) {
@@ -86,21 +149,39 @@ fn virtual_service(
     Some(VirtualService {
         id,
         scheduler: scheduler.map_or(Scheduler::Wrr, |at| at.value),
+        persistence: timeout.map(|timeout| Persistence {
+            timeout: timeout.value,
+            granularity: granularity.map_or(longest, |at| at.value),
+        }),
+        one_packet: one_packet.is_some_and(|at| at.value),
+        lost_connections: lost.map(|at| at.value).unwrap_or_default(),
+        sorry_server: sorry_server.map(|at| at.value),
         real_servers: servers.into_iter().collect::<Option<_>>()?,
     })
 }
 
 fn real_server(
     section: Reader<'_>,
-    vip: Option<&At<std::net::IpAddr>>,
-    seen: &mut BTreeMap<std::net::IpAddr, usize>,
+    vip: Option<&At<IpAddr>>,
+    seen: &mut BTreeMap<IpAddr, usize>,
     text: &str,
 ) -> Option<RealServer> {
     let address = section.required("address", host_address);
     let weight = section.optional("weight", number("a weight", 0..=u16::MAX));
+    let thresholds = "a number of connections";
+    let upper = section.optional("upper_threshold", number(thresholds, 0..=u32::MAX));
+    let lower = section.optional("lower_threshold", number(thresholds, 0..=u32::MAX));
     section.unknown_keys();
 
     let address = address?;
+    if let Some(vip) = vip {
+        check_family(&section, "address", &address, vip);
+    }
+    let upper_threshold = upper.map_or(0, |at| at.value);
+    if let Some(lower) = lower.as_ref().filter(|at| at.value > upper_threshold) {
+        let message = format!("found {}; expected no more than upper_threshold", lower.value);
+        section.problem(&lower.span, "lower_threshold", &message);
+    }
     if vip.is_some_and(|vip| vip.value == address.value) {
         let message = "this is the virtual address; expected the real server's own";
         section.problem(&address.span, "address", message);
@@ -113,5 +194,21 @@ fn real_server(
     Some(RealServer {
         address: address.value,
         weight: weight.map_or(Weight(1), |at| Weight(at.value)),
+        upper_threshold,
+        // As IPVS: three quarters of the upper one.
+        lower_threshold: match lower.map_or(0, |at| at.value) {
+            0 => upper_threshold - upper_threshold / 4,
+            lower => lower,
+        },
     })
+}
+
+/// A real server is on the same network as the virtual service, so of the same address family.
+fn check_family(section: &Reader<'_>, key: &'static str, address: &At<IpAddr>, vip: &At<IpAddr>) {
+    if address.value.is_ipv4() != vip.value.is_ipv4() {
+        let family = if vip.value.is_ipv4() { "IPv4" } else { "IPv6" };
+        let message =
+            format!("found {}; expected an {family} address, as the service has", address.value);
+        section.problem(&address.span, key, &message);
+    }
 }

@@ -72,10 +72,19 @@ impl<'a> Reader<'a> {
 
     /// The table of a key that must be there.
     pub(super) fn table(&self, key: &'static str) -> Option<Reader<'a>> {
-        let Some(value) = self.value(key) else {
+        let section = self.section(key);
+        if section.is_none() {
             self.problem(&self.span, "", &format!("the section [{}{key}] is missing", self.prefix));
-            return None;
-        };
+        }
+        section?
+    }
+
+    /// The table of a key, if it is there; the inner `None` is one that is no good.
+    pub(super) fn section(&self, key: &'static str) -> Option<Option<Reader<'a>>> {
+        self.value(key).map(|value| self.table_of(key, value))
+    }
+
+    fn table_of(&self, key: &'static str, value: &'a Spanned<DeValue<'a>>) -> Option<Reader<'a>> {
         let Some(table) = value.get_ref().as_table() else {
             let found = value.get_ref().type_str();
             self.problem(&value.span(), key, &format!("found {found}; expected a section"));

@@ -1,7 +1,7 @@
 //! What a value of each kind looks like. Each function gives the value, or what was found and what
 //! is expected.
 
-use std::{net::IpAddr, ops::RangeInclusive};
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
 
@@ -23,21 +23,57 @@ fn expected(value: &DeValue<'_>, what: &str) -> String {
 }
 
 /// A number in a range; `what` names it.
-pub(super) fn number(
+pub(super) fn number<N: TryFrom<i64> + PartialOrd + std::fmt::Display>(
     what: &str,
-    range: RangeInclusive<u16>,
-) -> impl FnOnce(&DeValue<'_>) -> Result<u16, String> {
+    range: RangeInclusive<N>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<N, String> {
     move |value| {
         value
             .as_integer()
             .and_then(|it| i64::from_str_radix(it.as_str(), it.radix()).ok())
-            .and_then(|it| u16::try_from(it).ok())
+            .and_then(|it| N::try_from(it).ok())
             .filter(|it| range.contains(it))
             .ok_or_else(|| {
                 let (low, high) = (range.start(), range.end());
                 expected(value, &format!("{what} from {low} to {high}"))
             })
     }
+}
+
+/// A time, as a number and its unit; `range` in seconds.
+pub(super) fn duration(
+    range: RangeInclusive<u64>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<Duration, String> {
+    move |value| {
+        let seconds = Duration::from_secs;
+        value
+            .as_str()
+            .and_then(parse_duration)
+            .filter(|it| (seconds(*range.start())..=seconds(*range.end())).contains(it))
+            .ok_or_else(|| {
+                let (low, high) = (range.start(), range.end());
+                let what = format!("a time from \"{low}s\" to \"{high}s\", like \"5m\" or \"90s\"");
+                expected(value, &what)
+            })
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text.get(..unit)?.parse().ok()?;
+    match text.get(unit..)? {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        "d" => number.checked_mul(86_400).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// Yes or no.
+pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| expected(value, "true or false"))
 }
 
 /// One word of several.

@@ -1,6 +1,6 @@
 //! What goes over the control socket, version 1. Names and meanings stay; fields may be added.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -11,6 +11,9 @@ use crate::model::{Protocol, Scheduler};
 pub const SERVICES: &str = "/v1/services";
 /// Path of `GET`: [`Status`].
 pub const STATUS: &str = "/v1/status";
+
+/// Path of `GET`: [`Connections`].
+pub const CONNECTIONS: &str = "/v1/connections";
 
 /// The table: every virtual service with its real servers and counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +90,30 @@ pub enum Health {
     Down,
 }
 
+/// The connections that are remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Ordered by virtual address and client.
+    pub connections: Vec<Connection>,
+}
+
+/// A connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// State, as ipvsadm names it.
+    pub state: String,
+    /// Who has opened it.
+    pub client: SocketAddr,
+    /// What it was opened to.
+    pub virtual_address: SocketAddr,
+    /// The real server that holds it.
+    pub real_server: IpAddr,
+    /// Seconds until it is forgotten if it stays silent.
+    pub expires_in_s: u64,
+}
+
 /// The director itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -135,6 +162,8 @@ pub struct ApiError {
 pub enum Request {
     /// [`SERVICES`].
     Services(oneshot::Sender<Result<Services, ApiError>>),
+    /// [`CONNECTIONS`].
+    Connections(oneshot::Sender<Result<Connections, ApiError>>),
     /// [`STATUS`].
     Status(oneshot::Sender<Result<Status, ApiError>>),
 }

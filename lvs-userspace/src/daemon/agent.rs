@@ -1,21 +1,22 @@
 //! The state of a running director, and what each event does to it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
     time::{Duration, Instant},
 };
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
-use super::{RunError, report};
+use super::{RunError, drift::Drift, report};
 use crate::{
-    config::Config,
+    config::{Config, Connections},
     control::api::{ApiError, Request},
     dataplane::{
         Dataplane as _, Neighbour, Placement, Tables,
         bpf::{AttachedAs, BpfDataplane},
         plan,
+        sweep::{self, Count},
     },
     director::{Director, Event},
     model::MacAddr,
@@ -35,6 +36,17 @@ pub(super) struct AttachedLink {
     pub(super) attached_as: AttachedAs,
 }
 
+/// The way to a real server.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Interface that the kernel reaches it by.
+    interface: u32,
+    /// Interface that frames to it leave by: the same, or the one that it is a VLAN of.
+    exit: u32,
+    vlan: Option<u16>,
+    source_mac: MacAddr,
+}
+
 /// Everything that lvsd knows.
 pub(super) struct Agent {
     director: Director,
@@ -42,8 +54,14 @@ pub(super) struct Agent {
     netlink: Netlink,
     links: Vec<AttachedLink>,
     neighbours: Neighbours,
-    /// Interface that each real server is reached by.
-    interfaces: BTreeMap<IpAddr, u32>,
+    /// The way to each real server.
+    ways: BTreeMap<IpAddr, Way>,
+    /// How long connections may be silent.
+    limits: sweep::Limits,
+    /// The connections of each real server, by its index.
+    connections: HashMap<u32, Count>,
+    drift: Drift,
+    next_sweep: Instant,
     placement: Placement,
     /// What the maps hold.
     actual: Tables,
@@ -53,13 +71,19 @@ pub(super) struct Agent {
 
 impl Agent {
     pub(super) fn new(director: Director, dataplane: BpfDataplane, netlink: Netlink) -> Self {
+        let timeouts = &director.config().connections.timeouts;
+        let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
             director,
             dataplane,
             netlink,
             links: Vec::new(),
             neighbours: Neighbours::default(),
-            interfaces: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            limits,
+            connections: HashMap::new(),
+            drift: Drift::default(),
+            next_sweep: Instant::now(),
             placement: Placement::default(),
             actual: Tables::default(),
             retry_at: None,
@@ -82,11 +106,11 @@ impl Agent {
     pub(super) async fn find_real_servers(&mut self) -> Result<(), NetError> {
         let addresses = self.director.real_server_addresses();
         self.neighbours.watch(&addresses);
-        self.interfaces.retain(|address, _| addresses.contains(address));
+        self.ways.retain(|address, _| addresses.contains(address));
         for &address in &addresses {
-            match self.netlink.interface_to(address).await {
-                Ok(interface) => {
-                    self.interfaces.insert(address, interface);
+            match self.way_to(address).await {
+                Ok(way) => {
+                    self.ways.insert(address, way);
                 }
                 Err(error) => warn!(%address, %error, "a real server can't be reached"),
             }
@@ -99,7 +123,7 @@ impl Agent {
                 | NeighbourState::Unconfirmed(_)
                 | NeighbourState::Failed => state,
             };
-            if self.interfaces.get(&address) == Some(&interface) {
+            if self.is_way(address, interface) {
                 self.neighbours.news(address, state, Instant::now());
             }
         }
@@ -110,15 +134,35 @@ impl Agent {
         Ok(())
     }
 
+    /// The way to an address: through an interface, or through a VLAN of one.
+    async fn way_to(&self, address: IpAddr) -> Result<Way, NetError> {
+        let index = self.netlink.interface_to(address).await?;
+        let link = self.netlink.link_by_index(index).await?;
+        let (exit, vlan) = match link.vlan_of {
+            Some((parent, id)) => (parent, Some(id)),
+            None => (index, None),
+        };
+        Ok(Way { interface: index, exit, vlan, source_mac: link.mac })
+    }
+
+    fn is_way(&self, address: IpAddr, interface: u32) -> bool {
+        self.ways.get(&address).is_some_and(|way| way.interface == interface)
+    }
+
     /// Goes by another configuration from now on. Connections stay where they are.
     pub(super) async fn reload(&mut self, config: Config) {
-        let Config { director, virtual_services } = config;
-        let running = &self.director.config().director;
-        if director != *running {
+        let Config { director, connections, virtual_services } = config;
+        let running = self.director.config();
+        if director != running.director {
             warn!("the section [director] has changed: that needs a restart of lvsd");
         }
-        let director = running.clone();
-        self.director.reconfigure(Config { director, virtual_services });
+        let sizes = |it: &Connections| (it.size, it.half_open);
+        if sizes(&connections) != sizes(&running.connections) {
+            warn!("the sizes in [connections] have changed: that needs a restart of lvsd");
+        }
+        let director = running.director.clone();
+        self.limits = sweep::Limits::new(&connections.timeouts, self.dataplane.clock());
+        self.director.reconfigure(Config { director, connections, virtual_services });
         if let Err(error) = self.find_real_servers().await {
             warn!(%error, "can't read the kernel's neighbours");
         }
@@ -127,7 +171,7 @@ impl Agent {
 
     /// Takes in news of a neighbour.
     pub(super) fn news(&mut self, interface: u32, address: IpAddr, state: NeighbourState) {
-        if self.interfaces.get(&address) != Some(&interface) {
+        if !self.is_way(address, interface) {
             return;
         }
         if let Some(mac) = self.neighbours.news(address, state, Instant::now())
@@ -144,12 +188,35 @@ impl Agent {
             let (Action::Probe(address, _)
             | Action::Resolve(address)
             | Action::ForgetAndResolve(address)) = action;
-            let Some(&interface) = self.interfaces.get(&address) else { continue };
-            if let Err(error) = self.netlink.act(interface, action).await {
+            let Some(way) = self.ways.get(&address) else { continue };
+            if let Err(error) = self.netlink.act(way.interface, action).await {
                 warn!(%address, %error, "can't ask for a real server's MAC");
             }
         }
         if self.retry_at.is_some_and(|at| now >= at) {
+            self.synchronise_or_retry();
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now + sweep::INTERVAL;
+            self.sweep();
+        }
+    }
+
+    /// Forgets old connections, counts the others, and mends what the program counts.
+    fn sweep(&mut self) {
+        let vacant = |index| !self.actual.real_servers.contains_key(&index);
+        let counts = self.dataplane.sweep(&self.limits, &vacant).counts;
+        for &index in self.actual.real_servers.keys() {
+            let held = counts.get(&index).copied().unwrap_or_default();
+            let counted = self.dataplane.counted(index);
+            if let Some(correction) = self.drift.correction(index, held, counted) {
+                debug!(index, ?correction, "the program's count of connections was off");
+                self.dataplane.correct(index, correction);
+            }
+        }
+        self.connections = counts;
+        let connections = &self.connections;
+        if self.placement.release(|index| connections.contains_key(&index)) {
             self.synchronise_or_retry();
         }
     }
@@ -158,14 +225,22 @@ impl Agent {
     pub(super) fn answer(&mut self, request: Request) {
         // Who asked may have gone away meanwhile; then nobody needs the answer.
         match request {
-            Request::Services(reply) => drop(reply.send(self.services())),
+            Request::Services(reply) => {
+                self.sweep(); // So that the connections are those of now.
+                drop(reply.send(self.services()));
+            }
             Request::Status(reply) => drop(reply.send(self.status())),
+            Request::Connections(reply) => drop(reply.send(Ok(self.connections()))),
         }
     }
 
     fn services(&self) -> Result<crate::control::api::Services, ApiError> {
-        report::services(&self.director, &self.placement, &self.dataplane)
+        report::services(&self.director, &self.placement, &self.dataplane, &self.connections)
             .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
+    }
+
+    fn connections(&self) -> crate::control::api::Connections {
+        report::connections(&self.placement, &self.dataplane, &self.limits)
     }
 
     fn status(&self) -> Result<crate::control::api::Status, ApiError> {
@@ -186,16 +261,8 @@ impl Agent {
     }
 
     fn place(&self, address: IpAddr, mac: MacAddr) -> Option<Neighbour> {
-        let index = *self.interfaces.get(&address)?;
-        match self.links.iter().find(|attached| attached.link.index == index) {
-            Some(AttachedLink { link, .. }) => {
-                Some(Neighbour { mac, interface: index, source_mac: link.mac })
-            }
-            None => {
-                warn!(%address, "real server is on an interface without the XDP program");
-                None
-            }
-        }
+        let Way { exit, vlan, source_mac, .. } = *self.ways.get(&address)?;
+        Some(Neighbour { mac, interface: exit, source_mac, vlan })
     }
 
     fn synchronise_or_retry(&mut self) {
@@ -208,8 +275,13 @@ impl Agent {
 
     /// Makes the maps what they should be.
     pub(super) fn synchronise(&mut self) -> Result<(), RunError> {
-        let interfaces = self.links.iter().map(|it| (it.link.index, it.link.mac)).collect();
-        let wanted = self.placement.place(&self.director.wanted(), &interfaces, Instant::now())?;
+        // Frames may leave by interfaces, too, that the program is not attached to.
+        let exits = self.ways.values().map(|way| (way.exit, way.source_mac));
+        let links = self.links.iter().map(|it| (it.link.index, it.link.mac));
+        let interfaces = exits.chain(links).collect();
+        let clock = self.dataplane.clock();
+        let services = self.director.wanted();
+        let wanted = self.placement.place(&services, &interfaces, clock, Instant::now())?;
         for write in plan(&wanted, &self.actual) {
             self.dataplane.write(&write).map_err(RunError::Write)?;
             self.actual.note(&write);

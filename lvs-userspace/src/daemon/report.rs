@@ -2,43 +2,32 @@
 
 use std::{collections::HashMap, io};
 
-use lvs_common::{abi::connection_state, fate::Fate};
+use lvs_common::fate::Fate;
 
 use super::agent::AttachedLink;
 use crate::{
     config::{RealServer, VirtualService},
     control::api,
-    dataplane::{Dataplane, Placement},
+    dataplane::{
+        Dataplane, Placement,
+        bpf::BpfDataplane,
+        sweep::{self, Count},
+    },
     director::Director,
 };
-
-/// Connections of a real server.
-#[derive(Clone, Copy, Debug, Default)]
-struct Connections {
-    active: u64,
-    inactive: u64,
-}
 
 /// The table, with its counters.
 pub(super) fn services(
     director: &Director,
     placement: &Placement,
     dataplane: &impl Dataplane,
+    connections: &HashMap<u32, Count>,
 ) -> io::Result<api::Services> {
-    let mut connections = HashMap::<u32, Connections>::new();
-    dataplane.connections(&mut |_, connection| {
-        let count = connections.entry(connection.real_server).or_default();
-        if connection.state == connection_state::OPEN {
-            count.active += 1;
-        } else {
-            count.inactive += 1;
-        }
-    })?;
     let services = director
         .config()
         .virtual_services
         .iter()
-        .map(|it| service(it, director, placement, dataplane, &connections))
+        .map(|it| service(it, director, placement, dataplane, connections))
         .collect::<io::Result<_>>()?;
     Ok(api::Services { services })
 }
@@ -48,7 +37,7 @@ fn service(
     director: &Director,
     placement: &Placement,
     dataplane: &impl Dataplane,
-    connections: &HashMap<u32, Connections>,
+    connections: &HashMap<u32, Count>,
 ) -> io::Result<api::Service> {
     let traffic = match placement.service(&service.id) {
         Some(id) => dataplane.service_traffic(id)?,
@@ -69,8 +58,8 @@ fn service(
             effective_weight: director.effective_weight(real_server).0.into(),
             forwarding: api::Forwarding::Dr,
             health,
-            active_connections: now.active,
-            inactive_connections: now.inactive,
+            active_connections: now.active.into(),
+            inactive_connections: now.inactive.into(),
             connections: traffic.connections,
             packets_in: traffic.packets,
             bytes_in: traffic.bytes,
@@ -81,7 +70,7 @@ fn service(
         address: service.id.address,
         port: service.id.port,
         scheduler: service.scheduler,
-        persistence_timeout_s: None,
+        persistence_timeout_s: service.persistence.map(|it| it.timeout.as_secs()),
         connections: traffic.connections,
         packets_in: traffic.packets,
         bytes_in: traffic.bytes,
@@ -119,4 +108,26 @@ pub(super) fn status(
         interfaces,
         fates,
     })
+}
+
+/// Every connection.
+pub(super) fn connections(
+    placement: &Placement,
+    dataplane: &BpfDataplane,
+    limits: &sweep::Limits,
+) -> api::Connections {
+    let mut connections = Vec::new();
+    dataplane.connections(limits, &mut |connection| {
+        let Some(real_server) = placement.real_server_at(connection.real_server) else { return };
+        connections.push(api::Connection {
+            protocol: connection.protocol,
+            state: connection.state.to_owned(),
+            client: connection.client,
+            virtual_address: connection.virtual_address,
+            real_server,
+            expires_in_s: connection.expires_in.as_secs(),
+        });
+    });
+    connections.sort_by_key(|it| (it.virtual_address, it.client, it.protocol));
+    api::Connections { connections }
 }

@@ -1,29 +1,39 @@
 //! The maps and the program in the kernel: the only file that speaks to aya.
 
+mod load;
+mod pins;
+
 use std::{
-    fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Instant,
 };
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues},
+    maps::{Array, DevMapHash, HashMap, MapData, PerCpuArray, PerCpuValues},
     programs::{ProgramError, Xdp, XdpMode as AyaMode},
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
 use lvs_common::{
-    abi::{self, Connection, FlowKey, ServiceKey, Traffic, real_server_state},
+    abi::{self, Settings, Traffic},
     fate::Fate,
-    names,
+    limits, names,
 };
-use nix::fcntl::{Flock, FlockArg};
 use tracing::{debug, info};
 use tracing_log::LogTracer;
 
-use super::{Dataplane, MapWrite};
-use crate::config::XdpMode;
+use load::{load_program, program, random_secrets, read_clock, share, take};
+use pins::Pins;
+
+use super::{
+    Clock, Dataplane, Limits, MapWrite,
+    shared::{SharedArray, SharedBucket, SharedLoad},
+    sweep::{self, Count, Rules, Swept},
+};
+use crate::config::{self, XdpMode};
 
 /// The program, as it was built; empty if it was not.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lvs-xdp.o"));
@@ -84,17 +94,54 @@ impl AttachedAs {
     }
 }
 
+/// How large the connection tables are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Buckets of each table.
+    buckets: u32,
+    half_open: u32,
+}
+
+impl Sizes {
+    /// Room for so many connections.
+    #[must_use]
+    pub fn new(connections: &config::Connections) -> Self {
+        Self {
+            // Two of three places taken, so that hardly a flow finds both its buckets full.
+            buckets: connections.size.div_ceil(2),
+            half_open: connections.half_open.div_ceil(2),
+        }
+    }
+
+    /// Memory of all tables, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        (self.buckets + self.half_open) as usize * size_of::<abi::Bucket>()
+    }
+}
+
+/// The connection tables and the loads, which lvsd shares with the program.
+struct SharedMaps {
+    loads: SharedArray<SharedLoad>,
+    connections: SharedArray<SharedBucket>,
+    half_open: SharedArray<SharedBucket>,
+}
+
 /// The loaded program and its pinned maps. Dropping it detaches and unpins everything.
 pub struct BpfDataplane {
-    services: HashMap<MapData, Abi<ServiceKey>, Abi<abi::Service>>,
+    settings: Array<MapData, Abi<Settings>>,
+    services: HashMap<MapData, Abi<abi::ServiceKey>, Abi<abi::Service>>,
     real_servers: Array<MapData, Abi<abi::RealServer>>,
     slots: Array<MapData, u32>,
-    connections: HashMap<MapData, Abi<FlowKey>, Abi<Connection>>,
     vips: HashMap<MapData, [u8; 4], Abi<abi::Vip>>,
     interfaces: HashMap<MapData, u32, Abi<abi::Interface>>,
+    devices: DevMapHash<MapData>,
     service_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     real_server_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     fates: PerCpuArray<MapData, u64>,
+    shared: SharedMaps,
+    clock: Clock,
+    program: &'static str,
     ebpf: Ebpf,
     _pins: Pins,
 }
@@ -105,7 +152,7 @@ impl BpfDataplane {
     ///
     /// # Errors
     /// When the kernel refuses the program or a map, or the pins can't be made.
-    pub fn load(directory: &Path, log_level: u8) -> Result<Self, LoadError> {
+    pub fn load(directory: &Path, sizes: Sizes, log_level: u8) -> Result<Self, LoadError> {
         let pins = Pins::make(directory).map_err(|error| {
             let directory = directory.to_owned();
             if error.kind() == io::ErrorKind::WouldBlock {
@@ -117,28 +164,101 @@ impl BpfDataplane {
 
         let mut loader = EbpfLoader::new();
         loader.override_global(aya_log::LEVEL, &log_level, false);
+        for (name, size) in
+            [(names::CONNECTIONS, sizes.buckets), (names::HALF_OPEN, sizes.half_open)]
+        {
+            loader.map_max_entries(name, size);
+        }
         for name in names::MAPS {
             loader.map_pin_path(name, pins.path(name));
         }
-        let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Load(error.into()))?;
-        program(&mut ebpf).and_then(|program| Ok(program.load()?)).map_err(LoadError::Load)?;
-        Self::with_maps(ebpf, pins).map_err(LoadError::Load)
+        let ebpf = loader.load(OBJECT).map_err(|error| LoadError::Load(error.into()))?;
+        Self::set_up(ebpf, pins, sizes).map_err(LoadError::Load)
     }
 
-    fn with_maps(mut ebpf: Ebpf, pins: Pins) -> anyhow::Result<Self> {
-        Ok(Self {
+    fn set_up(mut ebpf: Ebpf, pins: Pins, sizes: Sizes) -> anyhow::Result<Self> {
+        let program = load_program(&mut ebpf)?;
+        let clock = read_clock(&mut ebpf)?;
+        let mut dataplane = Self {
+            settings: take(&mut ebpf, names::SETTINGS)?,
             services: take(&mut ebpf, names::SERVICES)?,
             real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
             slots: take(&mut ebpf, names::SLOTS)?,
-            connections: take(&mut ebpf, names::CONNECTIONS)?,
             vips: take(&mut ebpf, names::VIPS)?,
             interfaces: take(&mut ebpf, names::INTERFACES)?,
+            devices: take(&mut ebpf, names::DEVICES)?,
             service_traffic: take(&mut ebpf, names::SERVICE_TRAFFIC)?,
             real_server_traffic: take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?,
             fates: take(&mut ebpf, names::FATES)?,
+            shared: SharedMaps {
+                loads: share(&ebpf, names::LOADS, limits::REAL_SERVERS)?,
+                connections: share(&ebpf, names::CONNECTIONS, sizes.buckets as usize)?,
+                half_open: share(&ebpf, names::HALF_OPEN, sizes.half_open as usize)?,
+            },
+            clock,
+            program,
             ebpf,
             _pins: pins,
+        };
+        let settings = Settings {
+            secrets: random_secrets()?,
+            active_until: u64::MAX,
+            clock_shift: clock.shift(),
+            buckets: sizes.buckets,
+            half_open_buckets: sizes.half_open,
+            reserved: 0,
+        };
+        dataplane.settings.set(0, Abi(settings), 0)?;
+        Ok(dataplane)
+    }
+
+    /// The clock that the program goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Forgets what was silent for too long, or whose real server is gone, counts what is left, and
+    /// takes what was forgotten off the loads.
+    pub fn sweep(&self, limits: &sweep::Limits, is_vacant: &impl Fn(u32) -> bool) -> Swept {
+        let rules = Rules { limits, now: self.clock.stamp(Instant::now()) };
+        let mut swept = Swept::default();
+        let shared = &self.shared;
+        sweep::sweep(shared.connections.iter(), rules, is_vacant, &mut swept);
+        sweep::sweep(shared.half_open.iter(), rules, is_vacant, &mut swept);
+        for (&index, count) in &swept.forgotten {
+            if let Some(load) = shared.loads.get(index as usize) {
+                load.active.fetch_sub(count.active, Ordering::AcqRel);
+                load.inactive.fetch_sub(count.inactive, Ordering::AcqRel);
+            }
+        }
+        swept
+    }
+
+    /// What the program counts as the connections of a real server.
+    #[must_use]
+    pub fn counted(&self, index: u32) -> Count {
+        let load = self.shared.loads.get(index as usize);
+        load.map_or(Count::default(), |load| Count {
+            active: load.active.load(Ordering::Acquire),
+            inactive: load.inactive.load(Ordering::Acquire),
         })
+    }
+
+    /// Corrects what the program counts.
+    pub fn correct(&self, index: u32, by: (i32, i32)) {
+        if let Some(load) = self.shared.loads.get(index as usize) {
+            load.active.fetch_add(by.0.cast_unsigned(), Ordering::AcqRel);
+            load.inactive.fetch_add(by.1.cast_unsigned(), Ordering::AcqRel);
+        }
+    }
+
+    /// Shows each connection to `visit`.
+    pub fn connections(&self, limits: &sweep::Limits, visit: &mut impl FnMut(sweep::Connection)) {
+        let rules = Rules { limits, now: self.clock.stamp(Instant::now()) };
+        let shared = &self.shared;
+        sweep::list(shared.connections.iter(), rules, &self.clock, visit);
+        sweep::list(shared.half_open.iter(), rules, &self.clock, visit);
     }
 
     /// Attaches the program to an interface.
@@ -150,7 +270,7 @@ impl BpfDataplane {
             interface: interface.to_owned(),
             reason: attach_advice(error),
         };
-        let program = program(&mut self.ebpf).map_err(|error| failed(&error))?;
+        let program = program(&mut self.ebpf, self.program).map_err(|error| failed(&error))?;
         let mut attach = |mode| program.attach(interface, mode).map(drop).map_err(Into::into);
 
         let native = match mode {
@@ -186,7 +306,7 @@ impl BpfDataplane {
     /// # Errors
     /// When the object has no such program.
     pub fn program(&mut self) -> anyhow::Result<&mut Xdp> {
-        program(&mut self.ebpf)
+        program(&mut self.ebpf, self.program)
     }
 }
 
@@ -204,34 +324,56 @@ impl Dataplane for BpfDataplane {
     fn write(&mut self, write: &MapWrite) -> io::Result<()> {
         debug!(?write, "map");
         match write {
-            MapWrite::SetInterface(index, interface) => {
-                self.interfaces.insert(index, Abi(*interface), 0)
+            MapWrite::SetInterface(index, interface) => self
+                .interfaces
+                .insert(index, Abi(*interface), 0)
+                .map_err(io::Error::other)
+                .and_then(|()| {
+                    self.devices.insert(*index, *index, None, 0).map_err(io::Error::other)
+                }),
+            MapWrite::RemoveInterface(index) => self
+                .interfaces
+                .remove(index)
+                .map_err(io::Error::other)
+                .and_then(|()| self.devices.remove(*index).map_err(io::Error::other)),
+            MapWrite::SetRealServer { index, real_server, new } => {
+                if *new {
+                    reset(&mut self.real_server_traffic, *index)?;
+                    self.reset_load(*index);
+                }
+                self.real_servers.set(*index, Abi(*real_server), 0).map_err(io::Error::other)
             }
-            MapWrite::RemoveInterface(index) => self.interfaces.remove(index),
-            MapWrite::SetRealServer { index, real_server, new } => new
-                .then(|| reset(&mut self.real_server_traffic, *index))
-                .unwrap_or(Ok(()))
-                .and_then(|()| self.real_servers.set(*index, Abi(*real_server), 0)),
             MapWrite::VacateRealServer(index) => {
-                let vacant = abi::RealServer {
-                    state: real_server_state::VACANT,
-                    ..bytemuck::Zeroable::zeroed()
-                };
-                self.real_servers.set(*index, Abi(vacant), 0)
+                self.set_limits(
+                    *index,
+                    Limits { weight: 0, upper_threshold: 0, lower_threshold: 0 },
+                );
+                let vacant = bytemuck::Zeroable::zeroed();
+                self.real_servers.set(*index, Abi(vacant), 0).map_err(io::Error::other)
             }
-            MapWrite::SetSlots(first, turns) => turns
+            MapWrite::SetLimits(index, limits) => {
+                self.set_limits(*index, *limits);
+                Ok(())
+            }
+            MapWrite::SetSlots(first, slots) => slots
                 .iter()
                 .zip(*first..)
-                .try_for_each(|(turn, index)| self.slots.set(index, turn, 0)),
-            MapWrite::SetService { key, service, new } => new
-                .then(|| reset(&mut self.service_traffic, service.id))
-                .unwrap_or(Ok(()))
-                .and_then(|()| self.services.insert(Abi(*key), Abi(*service), 0)),
-            MapWrite::RemoveService(key) => self.services.remove(&Abi(*key)),
-            MapWrite::SetVip(address, vip) => self.vips.insert(address, Abi(*vip), 0),
-            MapWrite::RemoveVip(address) => self.vips.remove(address),
+                .try_for_each(|(slot, index)| self.slots.set(index, slot, 0))
+                .map_err(io::Error::other),
+            MapWrite::SetService { key, service, new } => {
+                if *new {
+                    reset(&mut self.service_traffic, service.id)?;
+                }
+                self.services.insert(Abi(*key), Abi(*service), 0).map_err(io::Error::other)
+            }
+            MapWrite::RemoveService(key) => {
+                self.services.remove(&Abi(*key)).map_err(io::Error::other)
+            }
+            MapWrite::SetVip(address, vip) => {
+                self.vips.insert(address, Abi(*vip), 0).map_err(io::Error::other)
+            }
+            MapWrite::RemoveVip(address) => self.vips.remove(address).map_err(io::Error::other),
         }
-        .map_err(io::Error::other)
     }
 
     fn service_traffic(&self, id: u32) -> io::Result<Traffic> {
@@ -246,28 +388,25 @@ impl Dataplane for BpfDataplane {
         let values = self.fates.get(&fate.index(), 0).map_err(io::Error::other)?;
         Ok(values.iter().sum())
     }
+}
 
-    fn connections(&self, visit: &mut dyn FnMut(FlowKey, Connection)) -> io::Result<()> {
-        for entry in self.connections.iter() {
-            match entry {
-                Ok((Abi(flow), Abi(connection))) => visit(flow, connection),
-                Err(MapError::KeyNotFound) => {} // Gone since its key was read.
-                Err(error) => return Err(io::Error::other(error)),
-            }
+impl BpfDataplane {
+    /// Writes the limits alone: the counts beside them are the program's.
+    fn set_limits(&self, index: u32, limits: Limits) {
+        if let Some(load) = self.shared.loads.get(index as usize) {
+            load.upper_threshold.store(limits.upper_threshold, Ordering::Release);
+            load.lower_threshold.store(limits.lower_threshold, Ordering::Release);
+            load.weight.store(limits.weight, Ordering::Release);
         }
-        Ok(())
     }
-}
 
-fn program(ebpf: &mut Ebpf) -> anyhow::Result<&mut Xdp> {
-    let program = ebpf.program_mut(names::PROGRAM);
-    let program = program.ok_or_else(|| anyhow::anyhow!("it has no {}", names::PROGRAM))?;
-    Ok(program.try_into()?)
-}
-
-fn take<M: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<M> {
-    let map = ebpf.take_map(name).ok_or_else(|| anyhow::anyhow!("it has no map {name}"))?;
-    Ok(M::try_from(map)?)
+    fn reset_load(&self, index: u32) {
+        if let Some(load) = self.shared.loads.get(index as usize) {
+            load.active.store(0, Ordering::Release);
+            load.inactive.store(0, Ordering::Release);
+            load.overloaded.store(0, Ordering::Release);
+        }
+    }
 }
 
 fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traffic> {
@@ -278,10 +417,10 @@ fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traff
     Ok(sum)
 }
 
-fn reset(map: &mut PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> Result<(), MapError> {
+fn reset(map: &mut PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<()> {
     let cpus = nr_cpus().map_err(|(_, error)| error)?;
     let zeros = PerCpuValues::try_from(vec![Abi(Traffic::default()); cpus])?;
-    map.set(index, zeros, 0)
+    map.set(index, zeros, 0).map_err(io::Error::other)
 }
 
 /// The kernel's error, with what to do about those that operators meet.
@@ -302,51 +441,4 @@ fn is_busy(error: &anyhow::Error) -> bool {
         let errno = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         matches!(errno, Some(libc::EBUSY | libc::EEXIST))
     })
-}
-
-/// The files under the BPF file system: made with the maps, gone with this value.
-#[derive(Debug)]
-struct Pins {
-    directory: PathBuf,
-    /// Held for as long as this lvsd lives; the kernel lets go of it if it is killed.
-    _lock: Flock<File>,
-}
-
-impl Pins {
-    /// Makes the directory, and clears away the pins that a killed lvsd left there.
-    fn make(directory: &Path) -> io::Result<Self> {
-        fs::create_dir_all(directory)?;
-        let lock = Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, errno)| io::Error::from(errno))?;
-        let pins = Self { directory: directory.to_owned(), _lock: lock };
-        for name in names::MAPS {
-            match fs::remove_file(pins.path(name)) {
-                Ok(()) => info!(name, "removed a pin that an earlier lvsd left behind"),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(pins)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name.to_lowercase())
-    }
-}
-
-impl Drop for Pins {
-    fn drop(&mut self) {
-        for name in names::MAPS {
-            let path = self.path(name);
-            if let Err(error) = fs::remove_file(&path)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                tracing::warn!(path = %path.display(), %error, "can't remove a pin");
-            }
-        }
-        // It stays if somebody else has something in it.
-        if let Err(error) = fs::remove_dir(&self.directory) {
-            debug!(directory = %self.directory.display(), %error, "the directory of the pins stays");
-        }
-    }
 }

@@ -6,19 +6,26 @@ mod ranges;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr},
-    time::Instant,
+    net::IpAddr,
+    time::{Duration, Instant},
 };
 
 use lvs_common::{
-    abi::{self, real_server_state},
+    abi::{self, SAME_VLAN, real_server_state, service_flags},
     limits,
 };
 
-use super::{RealServer, Service, Tables, turns::turns};
-use crate::model::{MacAddr, ServiceId};
+use super::{
+    Limits, RealServer, Service, Tables,
+    clock::Clock,
+    slots::{Server, slots},
+};
+use crate::{
+    config::LostConnections,
+    model::{MacAddr, Scheduler, ServiceId},
+};
 use ids::Ids;
-use ranges::Ranges;
+use ranges::{GRACE, Ranges};
 
 /// Why there is no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,29 +38,44 @@ pub enum PlacementError {
     RealServers,
     /// The map of turns is full.
     #[error(
-        "the weights of all virtual services need more than {} turns; use smaller weights",
+        "the schedulers of all virtual services need more than {} slots; use smaller weights",
         limits::SLOTS
     )]
     Slots,
+    /// A service has more real servers than its scheduler can compare.
+    #[error("{service} has more than {most} real servers, which {scheduler} can't compare; use wrr or mh", most = limits::COMPARED_REAL_SERVERS)]
+    Compared {
+        /// Which service.
+        service: ServiceId,
+        /// Its scheduler.
+        scheduler: Scheduler,
+    },
 }
+
+/// So long the place of a real server rests: until no connection names it any more. lvsd forgets
+/// those every second or two.
+const REST: Duration = Duration::from_secs(20);
 
 /// Who has which place.
 #[derive(Clone, Debug)]
 pub struct Placement {
     services: Ids<ServiceId>,
     real_servers: Ids<(ServiceId, IpAddr)>,
-    slots: Ranges,
-    /// The turns of each service, and where they are.
-    turns: BTreeMap<ServiceId, (u32, Vec<u32>)>,
+    free_slots: Ranges,
+    /// The slots of each service, and where they are.
+    placed_slots: BTreeMap<ServiceId, (u32, Vec<u32>)>,
+    /// Real servers that were removed, but keep their connections.
+    lingering: BTreeMap<(ServiceId, IpAddr), abi::RealServer>,
 }
 
 impl Default for Placement {
     fn default() -> Self {
         Self {
-            services: Ids::new(0..limits::SERVICES as u32),
-            real_servers: Ids::new(1..limits::REAL_SERVERS as u32),
-            slots: Ranges::new(limits::SLOTS as u32),
-            turns: BTreeMap::new(),
+            services: Ids::new(0..limits::SERVICES as u32, GRACE),
+            real_servers: Ids::new(1..limits::REAL_SERVERS as u32, REST),
+            free_slots: Ranges::new(limits::SLOTS as u32),
+            placed_slots: BTreeMap::new(),
+            lingering: BTreeMap::new(),
         }
     }
 }
@@ -67,10 +89,11 @@ impl Placement {
         &mut self,
         services: &[Service],
         interfaces: &BTreeMap<u32, MacAddr>,
+        clock: &Clock,
         now: Instant,
     ) -> Result<Tables, PlacementError> {
         let mut next = self.clone();
-        let tables = next.place_all(services, interfaces, now)?;
+        let tables = next.place_all(services, interfaces, clock, now)?;
         *self = next;
         Ok(tables)
     }
@@ -87,10 +110,26 @@ impl Placement {
         self.real_servers.get(&(*id, address))
     }
 
+    /// The address of the real server at an index.
+    #[must_use]
+    pub fn real_server_at(&self, index: u32) -> Option<IpAddr> {
+        self.real_servers.name(index).map(|(_, address)| *address)
+    }
+
+    /// Lets go of removed real servers without connections; `has_connections` is asked for the
+    /// index of each. Says whether any left.
+    pub fn release(&mut self, has_connections: impl Fn(u32) -> bool) -> bool {
+        let before = self.lingering.len();
+        let real_servers = &self.real_servers;
+        self.lingering.retain(|name, _| real_servers.get(name).is_some_and(&has_connections));
+        self.lingering.len() < before
+    }
+
     fn place_all(
         &mut self,
         services: &[Service],
         interfaces: &BTreeMap<u32, MacAddr>,
+        clock: &Clock,
         now: Instant,
     ) -> Result<Tables, PlacementError> {
         self.leave(services, now);
@@ -100,24 +139,32 @@ impl Placement {
             tables.interfaces.insert(index, abi::Interface { mac: mac.0, reserved: [0; 2] });
         }
         for service in services {
-            self.place_service(service, &mut tables, now)?;
+            self.place_service(service, &mut tables, clock, now)?;
+        }
+        for (name, real_server) in &self.lingering {
+            if let Some(index) = self.real_servers.get(name) {
+                tables.real_servers.insert(index, *real_server);
+            }
         }
         Ok(tables)
     }
 
     /// Takes back the places of what is no longer there.
     fn leave(&mut self, services: &[Service], now: Instant) {
-        let here: BTreeSet<_> = services.iter().map(|service| service.id).collect();
-        let servers_here: BTreeSet<_> = services
-            .iter()
-            .flat_map(|service| service.real_servers.iter().map(|rs| (service.id, rs.address)))
-            .collect();
-        self.services.retain(|id| here.contains(id), now);
-        self.real_servers.retain(|id| servers_here.contains(id), now);
-        self.turns.retain(|id, (first, turns)| {
-            let stays = here.contains(id);
+        let here: BTreeMap<_, _> = services.iter().map(|service| (service.id, service)).collect();
+        let servers_here: BTreeSet<_> = services.iter().flat_map(names).collect();
+        let keeps = |id: &ServiceId| {
+            here.get(id).is_some_and(|it| it.lost_connections == LostConnections::Keep)
+        };
+        self.lingering.retain(|name, _| keeps(&name.0) && !servers_here.contains(name));
+        self.services.retain(|id| here.contains_key(id), now);
+        let lingering = &self.lingering;
+        self.real_servers
+            .retain(|name| servers_here.contains(name) || lingering.contains_key(name), now);
+        self.placed_slots.retain(|id, (first, slots)| {
+            let stays = here.contains_key(id);
             if !stays {
-                self.slots.give_back(*first, turns.len() as u32, now);
+                self.free_slots.give_back(*first, slots.len() as u32, now);
             }
             stays
         });
@@ -127,6 +174,7 @@ impl Placement {
         &mut self,
         service: &Service,
         tables: &mut Tables,
+        clock: &Clock,
         now: Instant,
     ) -> Result<(), PlacementError> {
         let IpAddr::V4(vip) = service.id.address else {
@@ -136,70 +184,153 @@ impl Placement {
 
         let mut indexes = Vec::with_capacity(service.real_servers.len());
         for real_server in &service.real_servers {
-            let index = self
-                .real_servers
-                .place((service.id, real_server.address), now)
-                .ok_or(PlacementError::RealServers)?;
-            indexes.push(index);
-            tables.real_servers.insert(index, entry(real_server, id));
+            indexes.push(self.place_real_server(real_server, service, id, tables, now)?);
         }
+        let sorry_server = match &service.sorry_server {
+            Some(sorry) => self.place_real_server(sorry, service, id, tables, now)?,
+            None => 0,
+        };
 
-        let weights: Vec<_> = service.real_servers.iter().map(|rs| rs.weight).collect();
-        let turns: Vec<u32> = turns(service.scheduler, &weights, limits::SLOTS_PER_SERVICE)
+        let servers: Vec<_> = service.real_servers.iter().map(server).collect();
+        let slots: Vec<u32> = slots(service.scheduler, &servers, limits::SLOTS_PER_SERVICE)
             .into_iter()
             .filter_map(|position| indexes.get(position).copied())
             .collect();
-        let n_slots = turns.len() as u32;
-        let first_slot = self.place_turns(service.id, turns, tables, now)?;
+        let n_slots = slots.len() as u32;
+        if service.scheduler.compares() && n_slots > limits::COMPARED_REAL_SERVERS {
+            let Service { id: service, scheduler, .. } = *service;
+            return Err(PlacementError::Compared { service, scheduler });
+        }
+        let first_slot = self.place_slots(service.id, slots, tables, now)?;
 
+        let persistence = service.persistence;
+        let entry = abi::Service {
+            id,
+            first_slot,
+            n_slots,
+            sorry_server,
+            persistence: persistence.map_or(0, |it| clock.units(it.timeout).max(1)),
+            scheduler: service.scheduler.kind(),
+            flags: if service.one_packet { service_flags::ONE_PACKET } else { 0 },
+            granularity: granularity(service),
+        };
         let key = abi::ServiceKey {
             vip: vip.octets(),
             port: service.id.port.to_be_bytes(),
             protocol: service.id.protocol.number(),
             reserved: 0,
         };
-        tables.services.insert(key, abi::Service { id, first_slot, n_slots, reserved: 0 });
+        tables.services.insert(key, entry);
         tables.vips.entry(vip.octets()).or_insert(abi::Vip { services: 0 }).services += 1;
         Ok(())
     }
 
-    /// New turns get a new place, so that packets can go by the old ones until the service is
-    /// pointed to the new.
-    fn place_turns(
+    fn place_real_server(
         &mut self,
-        id: ServiceId,
-        turns: Vec<u32>,
+        real_server: &RealServer,
+        service: &Service,
+        service_id: u32,
         tables: &mut Tables,
         now: Instant,
     ) -> Result<u32, PlacementError> {
-        let first = match self.turns.remove(&id) {
-            Some((first, old)) if old == turns => first,
+        let name = (service.id, real_server.address);
+        let index = self.real_servers.place(name, now).ok_or(PlacementError::RealServers)?;
+        let entry = entry(real_server, service_id, service.lost_connections);
+        tables.real_servers.insert(index, entry);
+        let limits = Limits {
+            weight: u32::from(real_server.weight.0),
+            upper_threshold: real_server.upper_threshold,
+            lower_threshold: real_server.lower_threshold,
+        };
+        tables.limits.insert(index, limits);
+        if service.lost_connections == LostConnections::Keep {
+            self.lingering.insert(name, entry);
+        }
+        Ok(index)
+    }
+
+    /// New slots get a new place, so that packets can go by the old ones until the service is
+    /// pointed to the new.
+    fn place_slots(
+        &mut self,
+        id: ServiceId,
+        slots: Vec<u32>,
+        tables: &mut Tables,
+        now: Instant,
+    ) -> Result<u32, PlacementError> {
+        let first = match self.placed_slots.remove(&id) {
+            Some((first, old)) if old == slots => first,
             old => {
                 if let Some((first, old)) = old {
-                    self.slots.give_back(first, old.len() as u32, now);
+                    self.free_slots.give_back(first, old.len() as u32, now);
                 }
-                self.slots.take(turns.len() as u32, now).ok_or(PlacementError::Slots)?
+                self.free_slots.take(slots.len() as u32, now).ok_or(PlacementError::Slots)?
             }
         };
-        if !turns.is_empty() {
-            tables.slots.insert(first, turns.clone());
+        if !slots.is_empty() {
+            tables.slots.insert(first, slots.clone());
         }
-        self.turns.insert(id, (first, turns));
+        self.placed_slots.insert(id, (first, slots));
         Ok(first)
     }
 }
 
-fn entry(real_server: &RealServer, service: u32) -> abi::RealServer {
-    let (mac, source_mac, interface, state) = match real_server.neighbour {
-        Some(at) => (at.mac.0, at.source_mac.0, at.interface, real_server_state::READY),
-        None => ([0; 6], [0; 6], 0, real_server_state::NEIGHBOUR_UNKNOWN),
-    };
-    let address = match real_server.address {
-        IpAddr::V4(address) => Ipv4Addr::to_ipv6_mapped(&address).octets(),
-        IpAddr::V6(address) => address.octets(),
-    };
+/// The names of a service's real servers, the sorry server among them.
+fn names(service: &Service) -> impl Iterator<Item = (ServiceId, IpAddr)> {
+    let all = service.real_servers.iter().chain(&service.sorry_server);
+    all.map(|real_server| (service.id, real_server.address))
+}
+
+fn server(real_server: &RealServer) -> Server {
+    let [.., a, b, c, d, e, f, g, h] = mapped(real_server.address);
+    Server {
+        weight: real_server.weight,
+        identity: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        latency_us: real_server.latency_us,
+    }
+}
+
+/// In bits of an IPv6 address, of which an IPv4 address is the last 32.
+fn granularity(service: &Service) -> u16 {
+    match (service.persistence, service.id.address) {
+        (None, _) => 128,
+        (Some(persistence), IpAddr::V4(_)) => 96 + u16::from(persistence.granularity),
+        (Some(persistence), IpAddr::V6(_)) => u16::from(persistence.granularity),
+    }
+}
+
+fn entry(real_server: &RealServer, service: u32, lost: LostConnections) -> abi::RealServer {
     let weight = u32::from(real_server.weight.0);
-    abi::RealServer { mac, source_mac, interface, state, service, weight, address }
+    let address = mapped(real_server.address);
+    match real_server.neighbour {
+        Some(at) => abi::RealServer {
+            mac: at.mac.0,
+            source_mac: at.source_mac.0,
+            interface: at.interface,
+            state: real_server_state::READY,
+            service,
+            vlan: at.vlan.map_or(SAME_VLAN, u32::from),
+            weight,
+            address,
+        },
+        None => abi::RealServer {
+            state: match lost {
+                LostConnections::Reschedule => real_server_state::DOWN,
+                LostConnections::Keep => real_server_state::NEIGHBOUR_UNKNOWN,
+            },
+            service,
+            weight,
+            address,
+            ..bytemuck::Zeroable::zeroed()
+        },
+    }
+}
+
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
 }
 
 #[cfg(test)]

@@ -7,16 +7,29 @@ use lvs_common::abi;
 /// What the maps hold, or should hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
-    /// `INTERFACES`.
+    /// `INTERFACES` and `DEVICES`.
     pub interfaces: BTreeMap<u32, abi::Interface>,
     /// `REAL_SERVERS`, without the vacant places.
     pub real_servers: BTreeMap<u32, abi::RealServer>,
-    /// `SLOTS`: the turns of each service, by the index of the first.
+    /// The limits in `LOADS`.
+    pub limits: BTreeMap<u32, Limits>,
+    /// `SLOTS`: the slots of each service, by the index of the first.
     pub slots: BTreeMap<u32, Vec<u32>>,
     /// `SERVICES`.
     pub services: BTreeMap<abi::ServiceKey, abi::Service>,
     /// `VIPS`.
     pub vips: BTreeMap<[u8; 4], abi::Vip>,
+}
+
+/// What a real server may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Weight in force.
+    pub weight: u32,
+    /// With so many connections it gets no new ones; 0: without limit.
+    pub upper_threshold: u32,
+    /// With fewer than so many it gets new ones again.
+    pub lower_threshold: u32,
 }
 
 /// One write to a map.
@@ -32,7 +45,8 @@ pub enum MapWrite {
         new: bool,
     },
     VacateRealServer(u32),
-    /// The turns of a service, by the index of the first. No packet reads them until the service
+    SetLimits(u32, Limits),
+    /// The slots of a service, by the index of the first. No packet reads them until the service
     /// points to them.
     SetSlots(u32, Vec<u32>),
     /// A service, whose counters start at zero if it is new.
@@ -61,13 +75,17 @@ impl Tables {
             }
             MapWrite::VacateRealServer(index) => {
                 self.real_servers.remove(index);
+                self.limits.remove(index);
             }
-            MapWrite::SetSlots(first, turns) => {
-                let range = *first..*first + turns.len() as u32;
+            MapWrite::SetLimits(index, limits) => {
+                self.limits.insert(*index, *limits);
+            }
+            MapWrite::SetSlots(first, slots) => {
+                let range = *first..*first + slots.len() as u32;
                 self.slots.retain(|&start, old| {
                     start >= range.end || start + old.len() as u32 <= range.start
                 });
-                self.slots.insert(*first, turns.clone());
+                self.slots.insert(*first, slots.clone());
             }
             MapWrite::SetService { key, service, new: _ } => {
                 self.services.insert(*key, *service);
@@ -88,10 +106,10 @@ impl Tables {
 /// The writes that lead from `actual` to `wanted`.
 ///
 /// What a write refers to is written before it, and what is referred to is removed after: real
-/// servers, then turns, then the service that points to both (one write, which is the moment of the
-/// change for every packet), then its VIP; removals the other way round. So a packet sees a service
-/// as it was or as it is to be, never half of it, and an interrupted plan leaves nothing that
-/// points nowhere.
+/// servers and their limits, then slots, then the service that points to both (one write, which is
+/// the moment of the change for every packet), then its VIP; removals the other way round. So a
+/// packet sees a service as it was or as it is to be, never half of it, and an interrupted plan
+/// leaves nothing that points nowhere.
 #[must_use]
 pub fn plan(wanted: &Tables, actual: &Tables) -> Vec<MapWrite> {
     let mut writes = Vec::new();
@@ -103,8 +121,11 @@ pub fn plan(wanted: &Tables, actual: &Tables) -> Vec<MapWrite> {
         let new = !actual.real_servers.contains_key(&index);
         writes.push(MapWrite::SetRealServer { index, real_server, new });
     }
-    for (&first, turns) in changed(&wanted.slots, &actual.slots) {
-        writes.push(MapWrite::SetSlots(first, turns.clone()));
+    for (&index, &limits) in changed(&wanted.limits, &actual.limits) {
+        writes.push(MapWrite::SetLimits(index, limits));
+    }
+    for (&first, slots) in changed(&wanted.slots, &actual.slots) {
+        writes.push(MapWrite::SetSlots(first, slots.clone()));
     }
     for (&key, &service) in changed(&wanted.services, &actual.services) {
         let new = !actual.services.contains_key(&key);

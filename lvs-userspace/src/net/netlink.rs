@@ -12,7 +12,7 @@ use rtnetlink::{
     packet_core::{NetlinkMessage, NetlinkPayload},
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
-        link::{LinkAttribute, LinkMessage},
+        link::{InfoData, InfoVlan, LinkAttribute, LinkInfo, LinkMessage},
         neighbour::{
             NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
             NeighbourState as KernelState,
@@ -190,7 +190,28 @@ fn link(message: &LinkMessage, name: &str) -> Result<Link, NetError> {
         })
         .unwrap_or_else(|| name.to_owned());
     let mac = mac.filter(|mac| *mac != [0; 6]).ok_or_else(|| NetError::NoMac(name.clone()))?;
-    Ok(Link { index: message.header.index, name, mac: MacAddr(mac) })
+    Ok(Link { index: message.header.index, name, mac: MacAddr(mac), vlan_of: vlan_of(message) })
+}
+
+fn vlan_of(message: &LinkMessage) -> Option<(u32, u16)> {
+    let parent = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Link(index) => Some(*index),
+        _ => None,
+    });
+    let info = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => Some(info),
+        _ => None,
+    });
+    let id = info?.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::Vlan(attributes)) => {
+            attributes.iter().find_map(|attribute| match attribute {
+                InfoVlan::Id(id) => Some(*id),
+                _ => None,
+            })
+        }
+        _ => None,
+    });
+    Some((parent?, id?))
 }
 
 fn on_link(address: IpAddr, route: &RouteMessage) -> Result<u32, NetError> {

@@ -24,6 +24,11 @@ pub fn config(host: Host, weights: [u16; 3]) -> String {
 name = "{host}"
 interfaces = ["eth0"]
 
+# Few, so that a dump of the tables can be read.
+[connections]
+size = 1024
+half_open = 1024
+
 [[virtual_service]]
 address = "{VIP}"
 port = 80

@@ -72,6 +72,71 @@ pub fn udp(client_port: u16, port: u16, payload: &[u8]) -> Vec<u8> {
     written(|bytes| builder.write(bytes, payload))
 }
 
+/// The frame with a VLAN tag; on one that is tagged, an outer one.
+pub fn tagged(mut frame: Vec<u8>, id: u16) -> Vec<u8> {
+    let ethertype = if frame[12..14] == [0x81, 0] { [0x88, 0xa8] } else { [0x81, 0] };
+    let [a, b] = id.to_be_bytes();
+    frame.splice(12..12, [ethertype[0], ethertype[1], a, b]);
+    frame
+}
+
+/// The frame without its outer VLAN tag.
+pub fn untagged(mut frame: Vec<u8>) -> Vec<u8> {
+    frame.drain(12..16);
+    frame
+}
+
+/// The fragments of a UDP datagram: the first with the header, and one more.
+pub fn fragments(client_port: u16, port: u16, id: u16) -> [Vec<u8>; 2] {
+    let [i, d] = id.to_be_bytes();
+    let whole = patched(udp(client_port, port, &[7; 48]), 18, &[i, d]);
+    let part = |payload: &[u8], flags: [u8; 2]| {
+        let mut frame = patched(whole[..34].to_vec(), 20, &flags);
+        frame.extend(payload);
+        let length = (frame.len() - 14) as u16;
+        patched(frame, 16, &length.to_be_bytes())
+    };
+    [part(&whole[34..66], [0x20, 0]), part(&whole[66..], [0, 4])]
+}
+
+/// An ICMP error of a router about a packet that a real server sent from the VIP.
+pub fn icmp_error(kind: u8, code: u8, protocol: u8, client_port: u16, port: u16) -> Vec<u8> {
+    let mut quoted = vec![0x45, 0, 5, 220, 0, 1, 0x40, 0, 63, protocol, 0, 0];
+    quoted.extend(VIP);
+    quoted.extend(CLIENT);
+    quoted.extend(port.to_be_bytes());
+    quoted.extend(client_port.to_be_bytes());
+    quoted.extend([0; 4]);
+    let builder = PacketBuilder::ethernet2(CLIENT_MAC, DIRECTOR_MAC)
+        .ipv4([10, 77, 0, 1], VIP, 64)
+        .icmpv4_raw(kind, code, [0, 0, 2, 0]);
+    written(|bytes| builder.write(bytes, &quoted))
+}
+
+/// The answer to [`ping`] of the VIP, with a new time to live and right checksums.
+pub fn pong(request: &[u8]) -> Vec<u8> {
+    let builder = PacketBuilder::ethernet2(DIRECTOR_MAC, CLIENT_MAC)
+        .ipv4(VIP, CLIENT, 64)
+        .icmpv4_echo_reply(7, 1);
+    let mut frame = written(|bytes| builder.write(bytes, b"ping"));
+    frame[18..22].copy_from_slice(&request[18..22]);
+    let sum = checksum(&patched(frame.clone(), 24, &[0, 0])[14..34]);
+    patched(frame, 24, &sum.to_be_bytes())
+}
+
+/// The Internet checksum (RFC 1071).
+pub fn checksum(bytes: &[u8]) -> u16 {
+    let sum: u32 = bytes.chunks(2).map(|it| u32::from(u16::from_be_bytes([it[0], it[1]]))).sum();
+    !((sum & 0xffff) + (sum >> 16)) as u16
+}
+
+/// The frame with another time to live, and the checksum for it.
+pub fn with_ttl(frame: Vec<u8>, ttl: u8) -> Vec<u8> {
+    let frame = patched(patched(frame, 22, &[ttl]), 24, &[0, 0]);
+    let sum = checksum(&frame[14..34]);
+    patched(frame, 24, &sum.to_be_bytes())
+}
+
 /// An ICMP echo request.
 pub fn ping(to: [u8; 4]) -> Vec<u8> {
     let builder = PacketBuilder::ethernet2(CLIENT_MAC, DIRECTOR_MAC)
@@ -129,7 +194,11 @@ pub fn patched(mut frame: Vec<u8>, offset: usize, bytes: &[u8]) -> Vec<u8> {
 
 /// Length of the IPv4 packet in a frame, as its header says.
 pub fn ip_length(frame: &[u8]) -> u64 {
-    u16::from_be_bytes([frame[16], frame[17]]).into()
+    let mut ip = 14;
+    while matches!(frame[ip - 2..ip], [0x81, 0] | [0x88, 0xa8]) {
+        ip += 4;
+    }
+    u16::from_be_bytes([frame[ip + 2], frame[ip + 3]]).into()
 }
 
 fn written<E: std::fmt::Debug>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Vec<u8> {

@@ -1,58 +1,180 @@
 //! The packet cases on the host.
 
+mod buckets;
+
 use std::{
-    cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    cell::{Cell, RefCell},
+    collections::HashMap,
 };
 
 use lvs_common::{
-    abi::{self, Connection, FlowKey, Interface, RealServer, Service, ServiceKey, Traffic, Vip},
+    abi::{
+        self, FragmentKey, Interface, Load, RealServer, Service, Settings, Template, TemplateKey,
+        Traffic,
+    },
+    connections::{self, Entry, Inserted},
     fate::Fate,
-    forward::{self, Verdict},
+    flow::Flow,
+    forward::{self, FamilyTables, Table, Verdict},
+    frame::Frame,
+    packet::transport::Segment,
+    schedule::{self, Slots},
 };
 use lvs_userspace::dataplane::Tables;
 
 use crate::{Runner, cases, check, world};
+use buckets::HostBucket;
+
+/// Buckets of each table: few, so that flows meet.
+const BUCKETS: u32 = 512;
 
 /// The maps as ordinary collections.
 pub struct HostTables {
-    tables: Tables,
+    pub tables: Tables,
+    settings: Settings,
+    pub jiffies: Cell<u64>,
     turns: RefCell<HashMap<u32, u64>>,
-    pub connections: BTreeMap<FlowKey, Connection>,
-    services: HashMap<u32, Traffic>,
-    real_servers: HashMap<u32, Traffic>,
-    fates: HashMap<Fate, u64>,
+    loads: RefCell<HashMap<u32, Load>>,
+    templates: RefCell<HashMap<TemplateKey, Template>>,
+    fragments: RefCell<HashMap<FragmentKey, u32>>,
+    v4: [Vec<HostBucket<3>>; 2],
+    services: RefCell<HashMap<u32, Traffic>>,
+    real_servers: RefCell<HashMap<u32, Traffic>>,
+    fates: RefCell<HashMap<Fate, u64>>,
 }
 
 impl HostTables {
     pub fn new(tables: Tables) -> Self {
+        let loads = tables.limits.iter().map(|(&index, limits)| {
+            let load = Load {
+                active: 0,
+                inactive: 0,
+                weight: limits.weight,
+                upper_threshold: limits.upper_threshold,
+                lower_threshold: limits.lower_threshold,
+                overloaded: 0,
+            };
+            (index, load)
+        });
         Self {
-            tables,
+            settings: Settings {
+                secrets: std::array::from_fn(|at| {
+                    (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                }),
+                active_until: u64::MAX,
+                clock_shift: 8,
+                buckets: BUCKETS,
+                half_open_buckets: BUCKETS,
+                reserved: 0,
+            },
+            jiffies: Cell::new(1_000_000),
             turns: RefCell::default(),
-            connections: BTreeMap::new(),
-            services: HashMap::new(),
-            real_servers: HashMap::new(),
-            fates: HashMap::new(),
+            loads: RefCell::new(loads.collect()),
+            templates: RefCell::default(),
+            fragments: RefCell::default(),
+            v4: std::array::from_fn(|_| (0..BUCKETS).map(|_| HostBucket::default()).collect()),
+            services: RefCell::default(),
+            real_servers: RefCell::default(),
+            fates: RefCell::default(),
+            tables,
+        }
+    }
+
+    fn service(&self, key: abi::ServiceKey) -> Option<Service> {
+        self.tables.services.get(&key).copied()
+    }
+}
+
+fn at(table: Table) -> usize {
+    match table {
+        Table::Established => 0,
+        Table::HalfOpen => 1,
+    }
+}
+
+impl FamilyTables<[u8; 4]> for HostTables {
+    type Bucket = HostBucket<3>;
+
+    fn service(&self, vip: [u8; 4], port: [u8; 2], protocol: u8) -> Option<Service> {
+        self.service(abi::ServiceKey { vip, port, protocol, reserved: 0 })
+    }
+
+    fn is_vip(&self, address: [u8; 4]) -> bool {
+        self.tables.vips.contains_key(&address)
+    }
+
+    fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
+        self.v4[at(table)].get(index as usize)
+    }
+
+    fn n_buckets(&self, _: Table, settings: &Settings) -> u32 {
+        settings.buckets
+    }
+
+    fn long_way(&self, flow: &Flow<[u8; 4]>, segment: Segment, chosen: u32) -> u64 {
+        forward::long_way(flow, segment, chosen, self)
+    }
+
+    fn holder(&self, flow: &Flow<[u8; 4]>, segment: Segment) -> u32 {
+        forward::holder(flow, segment, self)
+    }
+
+    fn choose(&self, flow: &Flow<[u8; 4]>) -> u32 {
+        forward::choose(flow, self)
+    }
+
+    fn insert(
+        &self,
+        first: &Self::Bucket,
+        second: &Self::Bucket,
+        words: &[u32; 3],
+        entry: Entry,
+    ) -> Inserted {
+        // As a BPF function returns it.
+        Inserted::from_word(connections::insert(first, second, words, entry).to_word())
+    }
+}
+
+impl forward::Loads for HostTables {
+    fn slot(&self, index: u32) -> Option<u32> {
+        let (first, slots) = self.tables.slots.range(..=index).next_back()?;
+        slots.get((index - first) as usize).copied()
+    }
+
+    fn load(&self, real_server: u32) -> Option<Load> {
+        self.loads.borrow().get(&real_server).copied()
+    }
+
+    fn is_overloaded(&self, real_server: u32) -> bool {
+        schedule::is_overloaded(self, real_server)
+    }
+
+    fn set_overloaded(&self, real_server: u32, overloaded: bool) {
+        if let Some(load) = self.loads.borrow_mut().get_mut(&real_server) {
+            load.overloaded = overloaded.into();
         }
     }
 }
 
 impl forward::Tables for HostTables {
-    fn service(&self, key: &ServiceKey) -> Option<Service> {
-        self.tables.services.get(key).copied()
+    fn settings(&self) -> Option<&Settings> {
+        Some(&self.settings)
     }
 
-    fn connection(&self, flow: &FlowKey) -> Option<Connection> {
-        self.connections.get(flow).copied()
+    fn jiffies(&self) -> u64 {
+        self.jiffies.get()
+    }
+
+    fn ingress(&self) -> u32 {
+        world::INTERFACE
+    }
+
+    fn interface(&self) -> Option<Interface> {
+        self.tables.interfaces.get(&world::INTERFACE).copied()
     }
 
     fn real_server(&self, index: u32) -> Option<&RealServer> {
         self.tables.real_servers.get(&index)
-    }
-
-    fn slot(&self, index: u32) -> Option<u32> {
-        let (first, turns) = self.tables.slots.range(..=index).next_back()?;
-        turns.get((index - first) as usize).copied()
     }
 
     fn take_turn(&self, service: u32) -> Option<u64> {
@@ -62,44 +184,86 @@ impl forward::Tables for HostTables {
         Some(*turn - 1)
     }
 
-    fn vip(&self, address: [u8; 4]) -> Option<Vip> {
-        self.tables.vips.get(&address).copied()
+    fn least(&self, slots: Slots) -> u32 {
+        schedule::least(slots, self)
     }
 
-    fn ingress(&self) -> Option<abi::Interface> {
-        let interface: Option<&Interface> = self.tables.interfaces.get(&world::INTERFACE);
-        interface.copied()
+    fn add_connections(&self, real_server: u32, active: i32, inactive: i32) {
+        if let Some(load) = self.loads.borrow_mut().get_mut(&real_server) {
+            load.active = load.active.wrapping_add_signed(active);
+            load.inactive = load.inactive.wrapping_add_signed(inactive);
+        }
     }
 
-    fn record(&mut self, flow: &FlowKey, connection: Connection) {
-        self.connections.insert(*flow, connection);
+    fn template(&self, key: &TemplateKey) -> Option<Template> {
+        self.templates.borrow().get(key).copied()
     }
 
-    fn account(&mut self, service: u32, real_server: u32, traffic: Traffic) {
-        *self.services.entry(service).or_default() += traffic;
-        *self.real_servers.entry(real_server).or_default() += traffic;
+    fn set_template(&self, key: &TemplateKey, template: Template) {
+        self.templates.borrow_mut().insert(*key, template);
     }
 
-    fn count(&mut self, fate: Fate) {
-        *self.fates.entry(fate).or_default() += 1;
+    fn fragment(&self, key: &FragmentKey) -> Option<u32> {
+        self.fragments.borrow().get(key).copied()
+    }
+
+    fn set_fragment(&self, key: &FragmentKey, real_server: u32) {
+        self.fragments.borrow_mut().insert(*key, real_server);
+    }
+
+    fn account(&self, service: u32, real_server: u32, traffic: Traffic) {
+        *self.services.borrow_mut().entry(service).or_default() += traffic;
+        *self.real_servers.borrow_mut().entry(real_server).or_default() += traffic;
+    }
+
+    fn count(&self, fate: Fate) {
+        *self.fates.borrow_mut().entry(fate).or_default() += 1;
+    }
+}
+
+/// A frame that may grow.
+struct HostFrame<'a>(&'a mut Vec<u8>);
+
+impl Frame for HostFrame<'_> {
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.get(offset..)?.first_chunk().copied()
+    }
+
+    fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()> {
+        *self.0.get_mut(offset..)?.first_chunk_mut()? = bytes;
+        Some(())
+    }
+
+    fn length(&self) -> usize {
+        self.0.len()
+    }
+
+    fn grow(&mut self, bytes: usize) -> Option<()> {
+        self.0.splice(0..0, std::iter::repeat_n(0xee, bytes));
+        Some(())
+    }
+
+    fn shrink(&mut self, bytes: usize) -> Option<()> {
+        self.0.drain(..bytes);
+        Some(())
     }
 }
 
 impl Runner for HostTables {
-    fn run(&mut self, frame: &mut [u8]) -> Verdict {
-        forward::run(frame, self)
+    fn run(&mut self, frame: &mut Vec<u8>) -> Verdict {
+        forward::run(&mut HostFrame(frame), self)
     }
 
     fn fate(&self, fate: Fate) -> u64 {
-        self.fates.get(&fate).copied().unwrap_or_default()
+        self.fates.borrow().get(&fate).copied().unwrap_or_default()
     }
 
     fn real_server_traffic(&self, index: u32) -> Traffic {
-        self.real_servers.get(&index).copied().unwrap_or_default()
+        self.real_servers.borrow().get(&index).copied().unwrap_or_default()
     }
 
     fn service_traffic(&self, id: u32) -> Traffic {
-        self.services.get(&id).copied().unwrap_or_default()
+        self.services.borrow().get(&id).copied().unwrap_or_default()
     }
 }
 

@@ -1,32 +1,72 @@
 //! The packet cases in the kernel.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict};
-use lvs_userspace::dataplane::{Dataplane as _, Tables, bpf::BpfDataplane, plan};
+use lvs_userspace::{
+    config::Connections,
+    dataplane::{
+        Dataplane as _, Tables,
+        bpf::{BpfDataplane, Sizes},
+        plan,
+    },
+};
 
 use crate::{Runner, cases, check, laws, world};
 
 /// The real program with the real maps, and no interface.
 struct Kernel {
     dataplane: BpfDataplane,
+    _far: FarInterface,
+}
+
+/// An interface for frames to leave by; nothing is sent.
+struct FarInterface;
+
+impl FarInterface {
+    fn make() -> Self {
+        let far = Self;
+        far.remove();
+        let index = world::FAR_INTERFACE.to_string();
+        let add = [
+            "link", "add", "lvs-far0", "index", &index, "type", "veth", "peer", "name", "lvs-far1",
+        ];
+        assert!(Command::new("ip").args(add).status().expect("ip").success());
+        far
+    }
+
+    fn remove(&self) {
+        // It may not be there.
+        drop(Command::new("ip").args(["link", "del", "lvs-far0"]).stderr(Stdio::null()).status());
+    }
+}
+
+impl Drop for FarInterface {
+    fn drop(&mut self) {
+        self.remove();
+    }
 }
 
 impl Kernel {
     fn new(name: &str) -> Self {
+        let far = FarInterface::make();
         let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-test-{}-{name}", std::process::id()));
-        let mut dataplane = BpfDataplane::load(&pins, 0).expect("root, and a bpffs");
+        let mut dataplane = BpfDataplane::load(&pins, Sizes::new(&Connections::default()), 0)
+            .expect("root, and a bpffs");
         for write in plan(&world::tables(), &Tables::default()) {
             dataplane.write(&write).expect("a write to a map");
         }
-        Self { dataplane }
+        Self { dataplane, _far: far }
     }
 }
 
 impl Runner for Kernel {
-    fn run(&mut self, frame: &mut [u8]) -> Verdict {
-        let input = frame.to_vec();
+    fn run(&mut self, frame: &mut Vec<u8>) -> Verdict {
+        let input = std::mem::replace(frame, vec![0; frame.len() + 64]);
         // The kernel takes no frame shorter than an Ethernet header; `check` never sends one.
         let options = TestRunOptions {
             data_in: Some(&input),
@@ -34,10 +74,14 @@ impl Runner for Kernel {
             ..TestRunOptions::default()
         };
         let result = self.dataplane.program().expect("the program").test_run(options);
-        match result.expect("a run").return_value {
+        let result = result.expect("a run");
+        frame.truncate(result.data_size_out as usize);
+        match result.return_value {
             1 => Verdict::Drop,
             2 => Verdict::Pass,
             3 => Verdict::Transmit,
+            // There is one interface for frames to leave by.
+            4 => Verdict::Redirect(world::FAR_INTERFACE),
             other => panic!("the program returned {other}"),
         }
     }

@@ -83,10 +83,10 @@ proptest! {
             prop_assert_eq!(after.len(), frame.len());
             match verdict {
                 Verdict::Pass | Verdict::Drop => prop_assert_eq!(after, frame),
-                Verdict::Transmit if services_after > services => {
+                Verdict::Transmit | Verdict::Redirect(_) if services_after > services => {
                     prop_assert_eq!(&after[12..], &frame[12..], "only the MACs change");
                 }
-                Verdict::Transmit => {}
+                Verdict::Transmit | Verdict::Redirect(_) => {}
             }
         }
     }

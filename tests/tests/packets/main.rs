@@ -16,7 +16,7 @@ use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict};
 /// Something that runs packets.
 trait Runner {
     /// Runs one frame; it comes back as it is left.
-    fn run(&mut self, frame: &mut [u8]) -> Verdict;
+    fn run(&mut self, frame: &mut Vec<u8>) -> Verdict;
     /// How many packets met a fate.
     fn fate(&self, fate: Fate) -> u64;
     /// What went to a real server of the [`world`].
@@ -39,9 +39,11 @@ fn check(case: &Case, runner: &mut impl Runner) {
     let (expected_verdict, expected_frame) = match &case.expected {
         Expected::Passed(_) => (Verdict::Pass, &case.frame),
         Expected::Dropped(_) => (Verdict::Drop, &case.frame),
-        Expected::Answered(_, frame) | Expected::Forwarded { frame, .. } => {
-            (Verdict::Transmit, frame)
+        Expected::Answered(_, frame) => (Verdict::Transmit, frame),
+        Expected::Forwarded { to, frame, .. } if *to == world::FAR => {
+            (Verdict::Redirect(world::FAR_INTERFACE), frame)
         }
+        Expected::Forwarded { frame, .. } => (Verdict::Transmit, frame),
     };
     assert_eq!(verdict, expected_verdict, "{name}: verdict");
     assert_eq!(hex(&frame), hex(expected_frame), "{name}: frame");

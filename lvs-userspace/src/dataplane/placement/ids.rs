@@ -1,30 +1,43 @@
 //! Numbers for names.
+//!
+//! A number that was given back rests before it is given again: something may still go by it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ops::Range,
-    time::Instant,
+    time::{Duration, Instant},
 };
-
-use super::ranges::GRACE;
 
 /// Gives each name a number of a range for as long as it stays.
 #[derive(Clone, Debug)]
 pub(super) struct Ids<K> {
     given: BTreeMap<K, u32>,
+    names: HashMap<u32, K>,
     /// Numbers that were never given start here.
     fresh: Range<u32>,
     /// Numbers given back, the longest ago first.
     back: VecDeque<(Instant, u32)>,
+    /// So long a number rests before it is given again.
+    rest: Duration,
 }
 
 impl<K: Ord + Copy> Ids<K> {
-    pub(super) fn new(range: Range<u32>) -> Self {
-        Self { given: BTreeMap::new(), fresh: range, back: VecDeque::new() }
+    pub(super) fn new(range: Range<u32>, rest: Duration) -> Self {
+        Self {
+            given: BTreeMap::new(),
+            names: HashMap::new(),
+            fresh: range,
+            back: VecDeque::new(),
+            rest,
+        }
     }
 
     pub(super) fn get(&self, name: &K) -> Option<u32> {
         self.given.get(name).copied()
+    }
+
+    pub(super) fn name(&self, number: u32) -> Option<&K> {
+        self.names.get(&number)
     }
 
     /// The number of `name`, a new one if it has none; `None` if there is none left.
@@ -32,12 +45,15 @@ impl<K: Ord + Copy> Ids<K> {
         if let Some(number) = self.get(&name) {
             return Some(number);
         }
-        // A packet may still be on its way by a number that was just given back.
         let rested =
-            self.back.front().is_some_and(|(since, _)| now.duration_since(*since) >= GRACE);
-        let mut back = || self.back.pop_front().map(|(_, number)| number);
-        let number = if rested { back() } else { self.fresh.next().or_else(back) }?;
+            self.back.front().is_some_and(|(since, _)| now.duration_since(*since) >= self.rest);
+        let number = if rested {
+            self.back.pop_front().map(|(_, number)| number)
+        } else {
+            self.fresh.next()
+        }?;
         self.given.insert(name, number);
+        self.names.insert(number, name);
         Some(number)
     }
 
@@ -46,6 +62,7 @@ impl<K: Ord + Copy> Ids<K> {
         let leaving: BTreeSet<K> = self.given.keys().filter(|name| !stays(name)).copied().collect();
         for name in leaving {
             if let Some(number) = self.given.remove(&name) {
+                self.names.remove(&number);
                 self.back.push_back((now, number));
             }
         }

@@ -14,19 +14,31 @@ fn service(port: u16, weights: &[(u8, u16)]) -> Service {
             port,
         },
         scheduler: Scheduler::Wrr,
+        persistence: None,
+        one_packet: false,
+        lost_connections: LostConnections::Reschedule,
+        sorry_server: None,
         real_servers: weights
             .iter()
             .map(|&(host, weight)| RealServer {
                 address: Ipv4Addr::new(10, 77, 0, host).into(),
                 weight: Weight(weight),
+                upper_threshold: 0,
+                lower_threshold: 0,
+                latency_us: None,
                 neighbour: Some(Neighbour {
                     mac: MacAddr([2, 0, 0, 0, 0, host]),
                     interface: 7,
                     source_mac: MacAddr([2, 0, 0, 0, 0, 3]),
+                    vlan: None,
                 }),
             })
             .collect(),
     }
+}
+
+fn clock() -> Clock {
+    Clock::new(250, 0, Instant::now())
 }
 
 /// Carries a plan out on `actual` alone, and checks that no write refers to what is not there.
@@ -52,13 +64,13 @@ fn places_stay_while_other_things_change() {
     let interfaces = BTreeMap::from([(7, MacAddr([2, 0, 0, 0, 0, 3]))]);
 
     let first = [service(80, &[(11, 3), (12, 1)]), service(443, &[(11, 1)])];
-    let tables = placement.place(&first, &interfaces, now).unwrap();
+    let tables = placement.place(&first, &interfaces, &clock(), now).unwrap();
     carry_out(&tables, &mut actual);
     let id = placement.service(&first[1].id);
     let index = placement.real_server(&first[1].id, Ipv4Addr::new(10, 77, 0, 11).into());
 
     let second = [service(443, &[(11, 1), (13, 2)])];
-    let tables = placement.place(&second, &interfaces, now).unwrap();
+    let tables = placement.place(&second, &interfaces, &clock(), now).unwrap();
     carry_out(&tables, &mut actual);
     assert_eq!(placement.service(&second[0].id), id);
     assert_eq!(placement.real_server(&second[0].id, Ipv4Addr::new(10, 77, 0, 11).into()), index);
@@ -71,18 +83,21 @@ fn a_change_of_weight_is_new_turns_and_one_write_of_the_service() {
     let mut placement = Placement::default();
     let mut actual = Tables::default();
     let now = Instant::now();
-    let tables =
-        placement.place(&[service(80, &[(11, 3), (12, 1)])], &BTreeMap::new(), now).unwrap();
+    let tables = placement
+        .place(&[service(80, &[(11, 3), (12, 1)])], &BTreeMap::new(), &clock(), now)
+        .unwrap();
     carry_out(&tables, &mut actual);
 
-    let tables =
-        placement.place(&[service(80, &[(11, 3), (12, 2)])], &BTreeMap::new(), now).unwrap();
+    let tables = placement
+        .place(&[service(80, &[(11, 3), (12, 2)])], &BTreeMap::new(), &clock(), now)
+        .unwrap();
     let writes = carry_out(&tables, &mut actual);
     assert!(
         matches!(
             &writes[..],
             [
                 MapWrite::SetRealServer { new: false, .. },
+                MapWrite::SetLimits(..),
                 MapWrite::SetSlots(..),
                 MapWrite::SetService { new: false, .. }
             ]
@@ -96,10 +111,27 @@ fn too_much_changes_nothing() {
     let mut placement = Placement::default();
     let now = Instant::now();
     let good = [service(80, &[(11, 1)])];
-    placement.place(&good, &BTreeMap::new(), now).unwrap();
+    placement.place(&good, &BTreeMap::new(), &clock(), now).unwrap();
 
     let many: Vec<_> = (1..=18).map(|port| service(port, &[(11, 40_000), (12, 20_001)])).collect();
-    assert_eq!(placement.place(&many, &BTreeMap::new(), now), Err(PlacementError::Slots));
+    assert_eq!(placement.place(&many, &BTreeMap::new(), &clock(), now), Err(PlacementError::Slots));
     assert_eq!(placement.service(&good[0].id), Some(0));
     assert_eq!(placement.service(&many[0].id), None);
+}
+
+#[test]
+fn who_keeps_its_connections_stays_until_they_are_gone() {
+    let mut placement = Placement::default();
+    let now = Instant::now();
+    let place = |placement: &mut Placement, weights| {
+        let mut service = service(80, weights);
+        service.lost_connections = LostConnections::Keep;
+        let tables = placement.place(&[service], &BTreeMap::new(), &clock(), now).unwrap();
+        (tables.real_servers.len(), tables.slots.values().map(Vec::len).sum::<usize>())
+    };
+    assert_eq!(place(&mut placement, &[(11, 1), (12, 1)]), (2, 2));
+    assert_eq!(place(&mut placement, &[(11, 1)]), (2, 1), "12 gets no more, and stays");
+    assert!(!placement.release(|_| true));
+    assert!(placement.release(|_| false));
+    assert_eq!(place(&mut placement, &[(11, 1)]), (1, 1));
 }

@@ -1,0 +1,37 @@
+//! How connections are remembered: a set-associative table.
+//!
+//! ```text
+//!   hash(flow) -> bucket, one cache line
+//!   +-------+-------+-------+-----------+-----------+-----------+-------+
+//!   | entry | entry | entry | key       | key       | key       | guard |
+//!   +-------+-------+-------+-----------+-----------+-----------+-------+
+//! ```
+//!
+//! An [`Entry`] is one aligned 64-bit word, and all that ever changes of a connection is in it: its
+//! real server, its state, when it was last seen. So every change is one compare-and-swap, and who
+//! reads an entry reads it whole. A key is written only by who has made the entry
+//! [`BUSY`](state::BUSY), and before the entry is published.
+//!
+//! - **Look-up** takes no lock: compare the key, then read the entry. Should the place have been
+//!   given to another flow in between, the entry's tag, eight bits of its flow's hash, tells.
+//! - **Insertion** locks the flow's first bucket, so that two CPUs with packets of one flow record
+//!   it once, and the later gets what the earlier has chosen. It takes a free place in the first
+//!   bucket, else one in the flow's second, else that of the least worthy connection of both
+//!   ([`Entry::worth`]). A first bucket that has sent a flow to its second is marked for good; only
+//!   then does a look-up read a second cache line.
+//! - **Expiry** is lvsd's, which maps the same memory: it swaps an old entry for [`Entry::FREE`],
+//!   if it is still as it was read.
+//! - **Half-open** connections (TCP before the first ACK, UDP before the second datagram) are in a
+//!   small table of the same kind, so that no flood of new ones can push out an established one.
+//!
+//! The hash has secrets that are drawn when the tables are made ([`Secrets`]): who can't compute a
+//! bucket can't fill it.
+
+mod bucket;
+mod entry;
+mod hash;
+pub mod state;
+
+pub use bucket::{Bucket, Found, Inserted, find, find_either, insert, update};
+pub use entry::Entry;
+pub use hash::{Hash, Secrets};

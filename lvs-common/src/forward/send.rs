@@ -1,0 +1,50 @@
+//! The last step of every forwarded frame.
+
+use super::{Tables, Target, Verdict};
+use crate::{
+    abi::{RealServer, SAME_VLAN, real_server_state},
+    fate::Fate,
+    frame::Frame,
+    packet::ethernet,
+};
+
+/// Addresses the frame to a real server, accounts for it, and says where it leaves.
+#[inline(always)]
+pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
+    frame: &mut F,
+    header: &ethernet::Header,
+    target: Target,
+    tables: &T,
+) -> Result<Verdict, Fate> {
+    let real_server = tables.real_server(target.real_server).ok_or(Fate::DroppedNoRealServer)?;
+    match real_server.state {
+        real_server_state::READY => {}
+        real_server_state::NEIGHBOUR_UNKNOWN => return Err(Fate::DroppedNeighbourUnknown),
+        _ => return Err(Fate::DroppedNoRealServer),
+    }
+    check_loop(frame, real_server)?;
+
+    ethernet::readdress(frame, real_server.mac, real_server.source_mac)
+        .ok_or(Fate::PassedMalformed)?;
+    if real_server.vlan != SAME_VLAN {
+        ethernet::retag(frame, header, real_server.vlan as u16).ok_or(Fate::DroppedNoRoom)?;
+    }
+    tables.account(real_server.service, target.real_server, target.traffic);
+    if real_server.interface == tables.ingress() {
+        Ok(Verdict::Transmit)
+    } else {
+        Ok(Verdict::Redirect(real_server.interface))
+    }
+}
+
+/// A frame from the real server that it would go to has been there: the real server has no VIP, and
+/// its kernel has sent the packet on to who answers for it. A frame from this director has come
+/// back from another. Either would go round and round, so it ends here.
+#[inline(always)]
+fn check_loop<F: Frame + ?Sized>(frame: &F, real_server: &RealServer) -> Result<(), Fate> {
+    let sender = ethernet::source(frame).ok_or(Fate::PassedMalformed)?;
+    if sender == real_server.mac || sender == real_server.source_mac {
+        return Err(Fate::DroppedLoop);
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! How the programs and their maps come into the kernel, and what must be found out for that.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    time::{Duration, Instant},
+};
+
+use aya::{
+    Ebpf,
+    maps::{Map, MapError},
+    programs::{TestRun as _, TestRunOptions, Xdp},
+};
+use lvs_common::{connections::Secrets, names};
+use tracing::debug;
+
+use crate::dataplane::{
+    Clock,
+    shared::{Shared, SharedArray},
+};
+
+/// Loads the program that the kernel can: the one for frames in several buffers, or else the plain
+/// one.
+pub(super) fn load_program(ebpf: &mut Ebpf) -> anyhow::Result<&'static str> {
+    let Err(error) = program(ebpf, names::PROGRAM_FRAGS)?.load() else {
+        return Ok(names::PROGRAM_FRAGS);
+    };
+    debug!(%error, "the kernel has no XDP with several buffers");
+    program(ebpf, names::PROGRAM)?.load()?;
+    Ok(names::PROGRAM)
+}
+
+/// Finds out how the kernel's clock goes, by looking at it twice.
+pub(super) fn read_clock(ebpf: &mut Ebpf) -> anyhow::Result<Clock> {
+    /// Long enough to tell 250 ticks a second from 300.
+    const WATCHED: Duration = Duration::from_millis(100);
+    let clock = program(ebpf, names::CLOCK)?;
+    clock.load()?;
+    let first = jiffies(clock)?;
+    let start = Instant::now();
+    std::thread::sleep(WATCHED);
+    let last = jiffies(clock)?;
+    let now = Instant::now();
+    let hz = Clock::hz(last.saturating_sub(first), now.duration_since(start));
+    Ok(Clock::new(hz, last, now))
+}
+
+fn jiffies(clock: &Xdp) -> anyhow::Result<u64> {
+    let mut frame = [0; 64];
+    clock.test_run(TestRunOptions {
+        data_in: Some(&[0; 64]),
+        data_out: Some(&mut frame),
+        ..TestRunOptions::default()
+    })?;
+    let [a, b, c, d, e, f, g, h, ..] = frame;
+    Ok(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
+}
+
+pub(super) fn random_secrets() -> io::Result<Secrets> {
+    let mut bytes = [0; size_of::<Secrets>()];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytemuck::cast(bytes))
+}
+
+pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a mut Xdp> {
+    let program = ebpf.program_mut(name);
+    let program = program.ok_or_else(|| anyhow::anyhow!("it has no program {name}"))?;
+    Ok(program.try_into()?)
+}
+
+pub(super) fn take<M: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &str,
+) -> anyhow::Result<M> {
+    let map = ebpf.take_map(name).ok_or_else(|| anyhow::anyhow!("it has no map {name}"))?;
+    Ok(M::try_from(map)?)
+}
+
+pub(super) fn share<T: Shared>(
+    ebpf: &Ebpf,
+    name: &str,
+    length: usize,
+) -> anyhow::Result<SharedArray<T>> {
+    let map = ebpf.map(name).ok_or_else(|| anyhow::anyhow!("it has no map {name}"))?;
+    let Map::Array(data) = map else { anyhow::bail!("the map {name} is no array") };
+    Ok(SharedArray::map(data.fd(), length)?)
+}

@@ -1,0 +1,100 @@
+//! The program's clock: jiffies, shifted so that a unit is about a second.
+
+use std::time::{Duration, Instant};
+
+/// How often the kernel's clock ticks in a second (`CONFIG_HZ`).
+const KNOWN_HZ: [u64; 6] = [100, 128, 250, 300, 1000, 1024];
+
+/// How the program's clock goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    hz: u64,
+    shift: u32,
+    /// Jiffies at a moment.
+    jiffies: u64,
+    at: Instant,
+}
+
+impl Clock {
+    /// The clock of a kernel that ticks `hz` times a second and stands at `jiffies` now.
+    #[must_use]
+    pub fn new(hz: u64, jiffies: u64, now: Instant) -> Self {
+        // The power of two that is nearest to a second.
+        let shift = (0..16).min_by_key(|shift| (1u64 << shift).abs_diff(hz)).unwrap_or(8);
+        Self { hz, shift, jiffies, at: now }
+    }
+
+    /// The known frequency that is nearest to what was seen: so many ticks in so long.
+    #[must_use]
+    pub fn hz(ticks: u64, passed: Duration) -> u64 {
+        let seen = ticks as f64 / passed.as_secs_f64();
+        let off = |hz: u64| ((seen / hz as f64).ln().abs() * 1e6) as u64;
+        KNOWN_HZ.into_iter().min_by_key(|&hz| off(hz)).unwrap_or(250)
+    }
+
+    /// So far jiffies are shifted.
+    #[must_use]
+    pub const fn shift(&self) -> u32 {
+        self.shift
+    }
+
+    /// Jiffies at a moment.
+    #[must_use]
+    pub fn jiffies(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.at);
+        self.jiffies + (passed.as_nanos() * u128::from(self.hz) / 1_000_000_000) as u64
+    }
+
+    /// What an entry of a connection table that is seen at this moment bears.
+    #[must_use]
+    pub fn stamp(&self, now: Instant) -> u16 {
+        (self.jiffies(now) >> self.shift) as u16
+    }
+
+    /// A time in units, rounded up.
+    #[must_use]
+    pub fn units(&self, time: Duration) -> u32 {
+        let jiffies = time.as_nanos() * u128::from(self.hz) / 1_000_000_000;
+        u32::try_from(jiffies.div_ceil(1 << self.shift)).unwrap_or(u32::MAX)
+    }
+
+    /// Units as a time.
+    #[must_use]
+    pub fn time(&self, units: u16) -> Duration {
+        Duration::from_nanos((u64::from(units) << self.shift) * 1_000_000_000 / self.hz)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_about_a_second() {
+        for hz in KNOWN_HZ {
+            let clock = Clock::new(hz, 0, Instant::now());
+            let unit = clock.time(1).as_secs_f64();
+            assert!((0.7..1.4).contains(&unit), "{hz}: {unit}");
+            assert!(
+                clock.time(clock.units(Duration::from_secs(900)) as u16)
+                    >= Duration::from_secs(900)
+            );
+        }
+    }
+
+    #[test]
+    fn the_frequency_is_recognised() {
+        for hz in KNOWN_HZ {
+            let passed = Duration::from_millis(200);
+            assert_eq!(Clock::hz(hz / 5, passed), hz);
+        }
+    }
+
+    #[test]
+    fn it_goes_on() {
+        let now = Instant::now();
+        let clock = Clock::new(250, 1000, now);
+        assert_eq!(clock.jiffies(now + Duration::from_secs(2)), 1500);
+        assert_eq!(clock.stamp(now + Duration::from_millis(24)), 1006 >> 8);
+    }
+}

@@ -1,0 +1,133 @@
+//! Maps that are memory of lvsd, too: the connection tables and the loads.
+
+use std::{
+    io,
+    marker::PhantomData,
+    num::NonZeroUsize,
+    os::fd::AsFd,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use lvs_common::{
+    abi,
+    connections::{self, Entry},
+};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+/// The values of an array map, side by side in memory that the program changes at the same time.
+#[derive(Debug)]
+pub(super) struct SharedArray<T> {
+    start: NonNull<core::ffi::c_void>,
+    bytes: NonZeroUsize,
+    length: usize,
+    values: PhantomData<T>,
+}
+
+// SAFETY: the memory belongs to the map and not to a thread; all access to it is atomic.
+unsafe impl<T> Send for SharedArray<T> {}
+// SAFETY: the same.
+unsafe impl<T> Sync for SharedArray<T> {}
+
+impl<T: Shared> SharedArray<T> {
+    /// Maps an array map with `length` values of `T`.
+    pub(super) fn map(fd: impl AsFd, length: usize) -> io::Result<Self> {
+        // kernel/bpf/arraymap.c keeps values 8 bytes apart at least.
+        const { assert!(size_of::<T>().is_multiple_of(8)) };
+        let bytes = NonZeroUsize::new(length * size_of::<T>())
+            .ok_or_else(|| io::Error::other("a map without values"))?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping, at an address that the kernel chooses.
+        let start = unsafe { mmap(None, bytes, access, MapFlags::MAP_SHARED, fd, 0) }?;
+        Ok(Self { start, bytes, length, values: PhantomData })
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&T> {
+        // SAFETY: inside the mapping, which lives as long as this; `T` is atomics alone.
+        (index < self.length).then(|| unsafe { self.start.cast::<T>().add(index).as_ref() })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.length).filter_map(|index| self.get(index))
+    }
+}
+
+impl<T> Drop for SharedArray<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and nothing refers to it any more.
+        if let Err(error) = unsafe { munmap(self.start, self.bytes.get()) } {
+            tracing::warn!(%error, "can't unmap a map");
+        }
+    }
+}
+
+/// A type that is nothing but atomics, laid out as the value of a map.
+///
+/// # Safety
+/// Every bit pattern is valid, and nothing is ever accessed but atomically.
+pub(super) unsafe trait Shared {}
+
+/// [`abi::Load`].
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct SharedLoad {
+    pub(super) active: AtomicU32,
+    pub(super) inactive: AtomicU32,
+    pub(super) weight: AtomicU32,
+    pub(super) upper_threshold: AtomicU32,
+    pub(super) lower_threshold: AtomicU32,
+    pub(super) overloaded: AtomicU32,
+}
+
+/// [`abi::Bucket`].
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct SharedBucket {
+    entries: [AtomicU64; 3],
+    keys: [[AtomicU32; 3]; 3],
+    guard: AtomicU32,
+}
+
+const _: () = {
+    assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
+    assert!(size_of::<SharedBucket>() == size_of::<abi::Bucket>());
+};
+
+// SAFETY: atomics alone.
+unsafe impl Shared for SharedLoad {}
+// SAFETY: atomics alone.
+unsafe impl Shared for SharedBucket {}
+
+/// A bucket, as lvsd needs it: to look at connections and to forget them.
+pub(super) trait Connections {
+    /// Every connection, and the name of its flow: client, VIP, client's port, port.
+    fn each(&self, visit: impl FnMut(usize, Entry, abi::ConnectionKey));
+    /// Forgets a connection, if it is still as it was read.
+    fn forget(&self, way: usize, entry: Entry) -> bool;
+}
+
+impl Connections for SharedBucket {
+    fn each(&self, mut visit: impl FnMut(usize, Entry, abi::ConnectionKey)) {
+        for (way, (entry, key)) in self.entries.iter().zip(&self.keys).enumerate() {
+            let entry = Entry::from_word(entry.load(Ordering::Acquire));
+            if !entry.is_live() {
+                continue;
+            }
+            let key = bytemuck::cast(words(key));
+            visit(way, entry, key);
+        }
+    }
+
+    fn forget(&self, way: usize, entry: Entry) -> bool {
+        forget(&self.entries[way], entry)
+    }
+}
+
+fn words<const N: usize>(key: &[AtomicU32; N]) -> [u32; N] {
+    std::array::from_fn(|at| key[at].load(Ordering::Relaxed))
+}
+
+fn forget(place: &AtomicU64, entry: Entry) -> bool {
+    let free = connections::Entry::FREE.to_word();
+    place.compare_exchange(entry.to_word(), free, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
