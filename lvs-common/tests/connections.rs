@@ -1,0 +1,329 @@
+//! The connection table, as a model on the host: against a plain map, and with threads that race.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+    thread,
+};
+
+use lvs_common::{
+    connections::{Bucket, Entry, Hash, Inserted, Secrets, find_either, insert, state, update},
+    packet::transport::Segment,
+};
+use proptest::prelude::*;
+
+const LOCKED: u32 = 1;
+const OVERFLOWED: u32 = 2;
+
+/// A bucket of atomics, as it is in a map.
+#[derive(Default)]
+struct AtomicBucket {
+    entries: [AtomicU64; 3],
+    keys: [[AtomicU32; 3]; 3],
+    guard: AtomicU32,
+}
+
+impl Bucket for AtomicBucket {
+    type Key = [u32; 3];
+    const WAYS: usize = 3;
+
+    fn entry(&self, way: usize) -> Entry {
+        Entry::from_word(self.entries[way].load(SeqCst))
+    }
+
+    fn swap(&self, way: usize, old: Entry, new: Entry) -> bool {
+        let (old, new) = (old.to_word(), new.to_word());
+        self.entries[way].compare_exchange(old, new, SeqCst, SeqCst).is_ok()
+    }
+
+    fn has_key(&self, way: usize, key: &Self::Key) -> bool {
+        self.keys[way].iter().zip(key).all(|(ours, theirs)| ours.load(SeqCst) == *theirs)
+    }
+
+    fn set_key(&self, way: usize, key: &Self::Key) {
+        for (ours, theirs) in self.keys[way].iter().zip(key) {
+            ours.store(*theirs, SeqCst);
+        }
+    }
+
+    fn lock(&self) -> bool {
+        for _ in 0..1_000_000 {
+            if self.guard.fetch_or(LOCKED, SeqCst) & LOCKED == 0 {
+                return true;
+            }
+            thread::yield_now();
+        }
+        false
+    }
+
+    fn unlock(&self) {
+        self.guard.fetch_and(!LOCKED, SeqCst);
+    }
+
+    fn has_overflowed(&self) -> bool {
+        self.guard.load(SeqCst) & OVERFLOWED != 0
+    }
+
+    fn set_overflowed(&self) {
+        self.guard.fetch_or(OVERFLOWED, SeqCst);
+    }
+}
+
+/// A whole table. Flows are numbers; the real server of a flow is told from its number.
+struct Table(Vec<AtomicBucket>);
+
+fn secrets() -> Secrets {
+    std::array::from_fn(|at| (at as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93) | 1)
+}
+
+fn real_server(flow: u32) -> u32 {
+    flow + 1
+}
+
+impl Table {
+    fn new(buckets: usize) -> Self {
+        Self((0..buckets).map(|_| AtomicBucket::default()).collect())
+    }
+
+    fn key(flow: u32) -> [u32; 3] {
+        [flow.wrapping_mul(0x0101_0101), 7, !flow]
+    }
+
+    fn entry(flow: u32, state: u8, seen: u16) -> Entry {
+        let tag = Hash::of(&Self::key(flow), &secrets()).tag();
+        Entry { real_server: real_server(flow), seen, state, tag }
+    }
+
+    fn buckets(&self, flow: u32) -> (&AtomicBucket, &AtomicBucket) {
+        let hash = Hash::of(&Self::key(flow), &secrets());
+        let n = self.0.len() as u32;
+        (&self.0[hash.first(n) as usize], &self.0[hash.second(n) as usize])
+    }
+
+    fn find(&self, flow: u32) -> Option<(&AtomicBucket, usize, Entry)> {
+        let (first, second) = self.buckets(flow);
+        let template = Self::entry(flow, state::ESTABLISHED, 0);
+        let found = find_either(first, || Some(second), &Self::key(flow), template)?;
+        Some((if found.in_second { second } else { first }, found.way, found.entry))
+    }
+
+    fn insert(&self, flow: u32, state: u8, seen: u16) -> Inserted {
+        let (first, second) = self.buckets(flow);
+        insert(first, second, &Self::key(flow), Self::entry(flow, state, seen))
+    }
+
+    fn live(&self) -> Vec<Entry> {
+        let entries = self.0.iter().flat_map(|bucket| (0..3).map(|way| bucket.entry(way)));
+        entries.filter(|entry| entry.is_live()).collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u32, u8),
+    Touch(u32),
+    Expire(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let flow = 0..40u32;
+    prop_oneof![
+        4 => (flow.clone(), state::SYN_RECEIVED..=state::CLOSED).prop_map(|(f, s)| Step::Insert(f, s)),
+        2 => flow.clone().prop_map(Step::Touch),
+        1 => flow.prop_map(Step::Expire),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_is_a_map_that_forgets_the_least_worthy(
+        buckets in 1usize..12,
+        steps in prop::collection::vec(step(), 1..300),
+    ) {
+        let table = Table::new(buckets);
+        let mut model: BTreeMap<u32, Entry> = BTreeMap::new();
+        for (now, step) in (0u16..).zip(steps) {
+            match step {
+                Step::Insert(flow, state) => {
+                    let (first, second) = table.buckets(flow);
+                    let before: Vec<Entry> = [first, second]
+                        .iter()
+                        .flat_map(|bucket| (0..3).map(|way| bucket.entry(way)))
+                        .collect();
+                    match table.insert(flow, state, now) {
+                        Inserted::Present(entry) => prop_assert_eq!(model.get(&flow), Some(&entry)),
+                        Inserted::Recorded { evicted } => {
+                            prop_assert!(!model.contains_key(&flow));
+                            if evicted.is_live() {
+                                prop_assert!(before.iter().all(|entry| entry.is_live()));
+                                let least = before.iter().map(|entry| entry.worth(now)).min();
+                                prop_assert_eq!(Some(evicted.worth(now)), least);
+                                prop_assert_eq!(model.remove(&(evicted.real_server - 1)), Some(evicted));
+                            }
+                            model.insert(flow, Table::entry(flow, state, now));
+                        }
+                        Inserted::Busy => prop_assert!(false, "nobody else is there"),
+                    }
+                }
+                Step::Touch(flow) => {
+                    if let Some((bucket, way, found)) = table.find(flow) {
+                        let change = |old: Entry| Entry { seen: now, ..old };
+                        let (_, new) = update(bucket, way, found, change).unwrap();
+                        model.insert(flow, new);
+                    }
+                }
+                Step::Expire(flow) => {
+                    if let Some((bucket, way, found)) = table.find(flow) {
+                        prop_assert!(bucket.swap(way, found, Entry::FREE));
+                        model.remove(&flow);
+                    }
+                }
+            }
+            for flow in 0..40 {
+                let found = table.find(flow).map(|(_, _, entry)| entry);
+                prop_assert_eq!(found.as_ref(), model.get(&flow), "flow {}", flow);
+            }
+            prop_assert_eq!(table.live().len(), model.len(), "each is there once");
+        }
+    }
+
+    #[test]
+    fn a_word_says_what_became_of_an_insertion(server in any::<u32>(), seen in any::<u16>(), state in 0u8..8, tag in any::<u8>()) {
+        let entry = Entry { real_server: server, seen, state, tag };
+        for inserted in [Inserted::Recorded { evicted: entry }, Inserted::Present(entry), Inserted::Busy] {
+            prop_assert_eq!(Inserted::from_word(inserted.to_word()), inserted);
+        }
+    }
+}
+
+/// What one thread has seen.
+#[derive(Default)]
+struct Seen {
+    recorded: usize,
+    evicted: usize,
+    expired: usize,
+}
+
+#[test]
+fn threads_race_for_two_buckets() {
+    const FLOWS: u32 = 16;
+    let table = Table::new(2);
+    let race = |seed: u32| {
+        let mut seen = Seen::default();
+        let mut random = seed;
+        for now in 0..60_000u32 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let flow = (random >> 16) % FLOWS;
+            match random >> 24 & 3 {
+                0 | 1 => match table.insert(flow, state::ESTABLISHED, now as u16) {
+                    Inserted::Recorded { evicted } => {
+                        seen.recorded += 1;
+                        seen.evicted += usize::from(evicted.is_live());
+                    }
+                    Inserted::Present(entry) => {
+                        assert_eq!(entry.real_server, real_server(flow));
+                    }
+                    Inserted::Busy => {}
+                },
+                2 => {
+                    if let Some((bucket, way, found)) = table.find(flow) {
+                        assert_eq!(found.real_server, real_server(flow), "another's real server");
+                        seen.expired += usize::from(bucket.swap(way, found, Entry::FREE));
+                    }
+                }
+                _ => {
+                    if let Some((bucket, way, found)) = table.find(flow) {
+                        let change = |old: Entry| Entry { seen: now as u16, ..old };
+                        if let Some((_, new)) = update(bucket, way, found, change) {
+                            assert_eq!(new.real_server, real_server(flow), "another's entry");
+                        }
+                    }
+                }
+            }
+        }
+        seen
+    };
+    let seen: Vec<Seen> = thread::scope(|scope| {
+        let threads: Vec<_> = (1..=4).map(|seed| scope.spawn(move || race(seed))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+
+    let sum = |count: fn(&Seen) -> usize| seen.iter().map(count).sum::<usize>();
+    let live = table.live();
+    assert_eq!(live.len(), sum(|it| it.recorded) - sum(|it| it.evicted) - sum(|it| it.expired));
+    let mut servers: Vec<_> = live.iter().map(|entry| entry.real_server).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    assert_eq!(servers.len(), live.len(), "a flow is there twice");
+}
+
+#[test]
+fn one_of_many_records_a_connection() {
+    for flow in 0..500 {
+        let table = Table::new(3);
+        let recorded = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| table.insert(flow, state::SYN_RECEIVED, 1)))
+                .collect();
+            let inserted = threads.into_iter().map(|thread| thread.join().unwrap());
+            inserted.filter(|it| matches!(it, Inserted::Recorded { .. })).count()
+        });
+        assert_eq!(recorded, 1, "flow {flow}");
+    }
+}
+
+/// The table for "input only" of net/netfilter/ipvs/ip_vs_proto_tcp.c, for the states that a
+/// director in direct routing can see.
+#[test]
+fn states_are_those_of_ipvs() {
+    use state::{CLOSED, ESTABLISHED, FIN_WAIT, FREE, SYN_RECEIVED, TIME_WAIT};
+    let states = [FREE, SYN_RECEIVED, ESTABLISHED, FIN_WAIT, TIME_WAIT, CLOSED];
+    let table = [
+        (
+            Segment::Syn,
+            [SYN_RECEIVED, SYN_RECEIVED, ESTABLISHED, SYN_RECEIVED, SYN_RECEIVED, SYN_RECEIVED],
+        ),
+        (Segment::Finish, [CLOSED, TIME_WAIT, FIN_WAIT, FIN_WAIT, TIME_WAIT, CLOSED]),
+        (
+            Segment::Acknowledge,
+            [ESTABLISHED, ESTABLISHED, ESTABLISHED, FIN_WAIT, TIME_WAIT, CLOSED],
+        ),
+        (Segment::Reset, [CLOSED, SYN_RECEIVED, CLOSED, CLOSED, CLOSED, CLOSED]),
+    ];
+    for (segment, after) in table {
+        for (before, after) in states.into_iter().zip(after) {
+            assert_eq!(
+                state::after(before, segment),
+                after,
+                "{segment:?} in {}",
+                state::name(before)
+            );
+        }
+    }
+}
+
+/// Flows of one client's neighbouring ports fall evenly into the buckets, first and second.
+#[test]
+fn buckets_are_used_evenly() {
+    const BUCKETS: usize = 1024;
+    const FLOWS: u32 = 200_000;
+    let mut first = vec![0u32; BUCKETS];
+    let mut second = vec![0u32; BUCKETS];
+    let mut both = 0;
+    for flow in 0..FLOWS {
+        let key = [0x0a4d_0002 + (flow >> 16), 0x0a4d_0064, flow & 0xffff | 80 << 16];
+        let hash = Hash::of(&key, &secrets());
+        let (a, b) = (hash.first(BUCKETS as u32), hash.second(BUCKETS as u32));
+        first[a as usize] += 1;
+        second[b as usize] += 1;
+        both += u32::from(a == b);
+    }
+    let mean = f64::from(FLOWS) / BUCKETS as f64;
+    for counts in [first, second] {
+        let chi_square: f64 = counts.iter().map(|&n| (f64::from(n) - mean).powi(2) / mean).sum();
+        // 1,023 degrees of freedom: the mean is 1,023, the standard deviation 45. Sequential keys
+        // are spread more evenly than chance would, so only the upper side is a fault.
+        assert!(chi_square < 1023.0 + 6.0 * 45.0, "chi-square {chi_square}");
+    }
+    assert!(both < FLOWS / 100, "{both} flows have one bucket for both");
+}
