@@ -228,13 +228,24 @@ impl Lvsd {
 
     /// Has it read a new configuration (SIGHUP), and waits until it goes by these weights.
     pub fn reload(&mut self, host: Host, weights: [u16; 3]) -> Result<()> {
-        LvsdCommand::new(host, &config(host, weights))?;
+        self.reload_text(host, &config(host, weights), |list| {
+            let servers = list["services"][0]["real_servers"].as_array();
+            let now = servers.into_iter().flatten().map(|server| server["weight"].as_u64());
+            now.eq(weights.map(|weight| Some(weight.into())))
+        })
+    }
+
+    /// Has it read a new configuration, and waits until its table is as it `should` be.
+    pub fn reload_text(
+        &mut self,
+        host: Host,
+        text: &str,
+        should: impl Fn(&Value) -> bool,
+    ) -> Result<()> {
+        LvsdCommand::new(host, text)?;
         self.hang_up()?;
-        wait_for("the new weights", Duration::from_secs(5), || {
-            let list = self.services().ok()?;
-            let servers = list["services"][0]["real_servers"].as_array()?;
-            let now: Vec<_> = servers.iter().map(|server| server["weight"].as_u64()).collect();
-            (now == weights.map(|weight| Some(weight.into()))).then_some(())
+        wait_for("the new configuration", Duration::from_secs(5), || {
+            should(&self.services().ok()?).then_some(())
         })
     }
 

@@ -111,3 +111,8 @@ fn kernel_packet_cases() {
 fn kernel_share_is_exact() {
     laws::share_is_exact(&mut Kernel::new("share"));
 }
+
+#[test]
+fn kernel_flood_costs_no_connection() {
+    laws::a_flood_costs_no_connection(&mut Kernel::new("flood"), 1_000, 300_000);
+}

@@ -30,6 +30,36 @@ fn share_is_exact_on_the_host() {
     share_is_exact(&mut HostTables::new(world::tables()));
 }
 
+/// The MAC of the real server that a connection's ACK goes to.
+fn holder(runner: &mut impl Runner, port: u16) -> Vec<u8> {
+    let mut frame = f::tcp(port, 80, f::ACK);
+    runner.run(&mut frame);
+    frame[..6].to_vec()
+}
+
+/// Established connections stay where they are, however many SYNs of other clients come.
+pub fn a_flood_costs_no_connection(runner: &mut impl Runner, connections: u16, flood: u32) {
+    let ports = 30_000..30_000 + connections;
+    let mut servers = Vec::new();
+    for port in ports.clone() {
+        runner.run(&mut f::tcp(port, 80, f::SYN));
+        servers.push(holder(runner, port));
+    }
+    for attacker in 0..flood {
+        // Not the client's own address, whose connections these are.
+        let address = (0x0b00_0000 + attacker).to_be_bytes();
+        runner.run(&mut f::patched(f::tcp(attacker as u16, 80, f::SYN), 26, &address));
+    }
+    for (port, before) in ports.zip(servers) {
+        assert_eq!(holder(runner, port), before, "the connection from port {port}");
+    }
+}
+
+#[test]
+fn a_flood_costs_no_connection_on_the_host() {
+    a_flood_costs_no_connection(&mut HostTables::new(world::tables()), 400, 50_000);
+}
+
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
         .prop_map(|(syn, ack, fin, rst)| f::Flags { syn, ack, fin, rst });
