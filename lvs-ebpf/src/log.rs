@@ -15,19 +15,28 @@ const PAUSE: u64 = 256;
 #[btf_map]
 static LAST_SAID: PerCpuArray<u64, 1> = PerCpuArray::new();
 
+macro_rules! say {
+    ($context:expr, $text:literal) => {
+        if may_speak() {
+            warn!($context, $text);
+        }
+    };
+}
+
 /// Says that packets are being dropped, and why.
 #[inline(always)]
 pub(crate) fn tell(context: &XdpContext, fate: Fate) {
+    // A text each: a table of names would be data that BPF has no place for.
     match fate {
-        Fate::DroppedNoRealServer
-        | Fate::DroppedNeighbourUnknown
-        | Fate::DroppedFragment
-        | Fate::DroppedLoop
-        | Fate::DroppedNoRoom => {
-            if may_speak() {
-                warn!(context, "dropping packets: fate {}", fate.index());
-            }
+        Fate::DroppedNoRealServer => say!(context, "dropping packets: no real server takes them"),
+        Fate::DroppedNeighbourUnknown => {
+            say!(context, "dropping packets: the MAC of a real server is not known");
         }
+        Fate::DroppedFragment => {
+            say!(context, "dropping packets: fragments whose first was not seen");
+        }
+        Fate::DroppedLoop => say!(context, "dropping packets: they come back from a real server"),
+        Fate::DroppedNoRoom => say!(context, "dropping packets: no room for a VLAN tag"),
         Fate::PassedOtherEthertype
         | Fate::PassedMalformed
         | Fate::PassedOtherProtocol

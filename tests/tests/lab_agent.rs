@@ -1,9 +1,9 @@
 //! lvsd as a process: what it shows to others while it runs, and what is left when it ends.
 
-use std::{os::unix::fs::FileTypeExt, path::Path, process::Command};
+use std::{os::unix::fs::FileTypeExt, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use lvs_tests::lab::{Host, Lab, Options, WEIGHTS, config, traces};
+use lvs_tests::lab::{Host, Lab, LvsdCommand, Options, URL, WEIGHTS, config, traces, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -190,5 +190,37 @@ fn the_socket_is_for_its_owner_and_group() -> Result<()> {
     let file = Path::new(&lvsd.socket).metadata()?;
     assert!(file.file_type().is_socket());
     assert_eq!(file.permissions().mode() & 0o777, 0o660);
+    Ok(())
+}
+
+/// The XDP program itself says why it drops, if it is asked to, and keeps silent otherwise.
+#[test]
+fn the_program_speaks_when_asked() -> Result<()> {
+    for (arguments, speaks) in [(&["--program-log", "warn"][..], true), (&[], false)] {
+        let lab = Lab::up(Options::default())?;
+        let text = config(Host::Director, [0, 0, 0]);
+        let mut command = LvsdCommand::new(Host::Director, &text)?;
+        command.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let lvsd = command.start()?;
+        lvsd.wait_until_up()?;
+        // Nobody takes connections, so that this one gets no answer.
+        let curl = ["curl", "--silent", "--max-time", "1", URL];
+        assert!(!lab.exec(Host::Client, &curl)?.status.success());
+        wait_for("a dropped packet", Duration::from_secs(5), || {
+            let status = lab.lvsctl(&["status", "--json"]).ok()?;
+            let status: Value = serde_json::from_slice(&status.stdout).ok()?;
+            let fates = status["fates"].as_array()?;
+            let fate = fates.iter().find(|fate| fate["name"] == "dropped_no_real_server")?;
+            (fate["packets"].as_u64()? > 0).then_some(())
+        })?;
+        if speaks {
+            wait_for("a word of the program", Duration::from_secs(5), || {
+                lvsd.log().contains("dropping packets").then_some(())
+            })
+            .with_context(|| lvsd.log())?;
+        } else {
+            assert!(!lvsd.log().contains("dropping packets"), "{}", lvsd.log());
+        }
+    }
     Ok(())
 }

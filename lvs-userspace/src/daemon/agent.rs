@@ -29,6 +29,9 @@ use crate::{
 /// How long to wait before writes that failed are tried again.
 const RETRY_WRITES: Duration = Duration::from_secs(1);
 
+/// How often to look for a way to the real servers that there was none to.
+const SEARCH: Duration = Duration::from_secs(10);
+
 /// An interface that runs the program.
 #[derive(Debug)]
 pub(super) struct AttachedLink {
@@ -62,6 +65,7 @@ pub(super) struct Agent {
     connections: HashMap<u32, Count>,
     drift: Drift,
     next_sweep: Instant,
+    next_search: Instant,
     placement: Placement,
     /// What the maps hold.
     actual: Tables,
@@ -84,6 +88,7 @@ impl Agent {
             connections: HashMap::new(),
             drift: Drift::default(),
             next_sweep: Instant::now(),
+            next_search: Instant::now(),
             placement: Placement::default(),
             actual: Tables::default(),
             retry_at: None,
@@ -106,15 +111,8 @@ impl Agent {
     pub(super) async fn find_real_servers(&mut self) -> Result<(), NetError> {
         let addresses = self.director.real_server_addresses();
         self.neighbours.watch(&addresses);
-        self.ways.retain(|address, _| addresses.contains(address));
-        for &address in &addresses {
-            match self.way_to(address).await {
-                Ok(way) => {
-                    self.ways.insert(address, way);
-                }
-                Err(error) => warn!(%address, %error, "a real server can't be reached"),
-            }
-        }
+        self.ways.clear();
+        self.find_ways().await;
         for (interface, address, state) in self.netlink.neighbours().await? {
             // How old a confirmation is, a dump does not say.
             let state = match state {
@@ -132,6 +130,22 @@ impl Agent {
             self.neighbour(address, Some(mac));
         }
         Ok(())
+    }
+
+    /// Finds the way to the real servers that there was none to.
+    async fn find_ways(&mut self) {
+        self.next_search = Instant::now() + SEARCH;
+        for address in self.director.real_server_addresses() {
+            if self.ways.contains_key(&address) {
+                continue;
+            }
+            match self.way_to(address).await {
+                Ok(way) => {
+                    self.ways.insert(address, way);
+                }
+                Err(error) => warn!(%address, %error, "a real server can't be reached"),
+            }
+        }
     }
 
     /// The way to an address: through an interface, or through a VLAN of one.
@@ -195,6 +209,9 @@ impl Agent {
         }
         if self.retry_at.is_some_and(|at| now >= at) {
             self.synchronise_or_retry();
+        }
+        if now >= self.next_search {
+            self.find_ways().await;
         }
         if now >= self.next_sweep {
             self.next_sweep = now + sweep::INTERVAL;

@@ -64,8 +64,10 @@ pub struct Placement {
     free_slots: Ranges,
     /// The slots of each service, and where they are.
     placed_slots: BTreeMap<ServiceId, (u32, Vec<u32>)>,
-    /// Real servers that were removed, but keep their connections.
+    /// Real servers of services that keep connections, as they were last wanted.
     lingering: BTreeMap<(ServiceId, IpAddr), abi::RealServer>,
+    /// All that are wanted now.
+    present: BTreeSet<(ServiceId, IpAddr)>,
 }
 
 impl Default for Placement {
@@ -76,6 +78,7 @@ impl Default for Placement {
             free_slots: Ranges::new(limits::SLOTS as u32),
             placed_slots: BTreeMap::new(),
             lingering: BTreeMap::new(),
+            present: BTreeSet::new(),
         }
     }
 }
@@ -120,8 +123,10 @@ impl Placement {
     /// index of each. Says whether any left.
     pub fn release(&mut self, has_connections: impl Fn(u32) -> bool) -> bool {
         let before = self.lingering.len();
-        let real_servers = &self.real_servers;
-        self.lingering.retain(|name, _| real_servers.get(name).is_some_and(&has_connections));
+        let Self { real_servers, lingering, present, .. } = self;
+        lingering.retain(|name, _| {
+            present.contains(name) || real_servers.get(name).is_some_and(&has_connections)
+        });
         self.lingering.len() < before
     }
 
@@ -161,6 +166,7 @@ impl Placement {
         let lingering = &self.lingering;
         self.real_servers
             .retain(|name| servers_here.contains(name) || lingering.contains_key(name), now);
+        self.present = servers_here;
         self.placed_slots.retain(|id, (first, slots)| {
             let stays = here.contains_key(id);
             if !stays {

@@ -98,6 +98,8 @@ pub struct LvsdCommand {
     pub bpffs: PathBuf,
     /// A command that runs the one given to it, such as `setpriv`; empty: none.
     pub wrapper: Vec<String>,
+    /// What else it is told.
+    pub arguments: Vec<String>,
     /// Where its stderr goes, unless it is [run to its end](Self::output).
     pub log: PathBuf,
 }
@@ -113,6 +115,7 @@ impl LvsdCommand {
             socket: host.socket(),
             bpffs: host.bpffs(),
             wrapper: Vec::new(),
+            arguments: Vec::new(),
             log: Path::new(DIRECTORY).join(format!("{host}.log")),
         })
     }
@@ -163,7 +166,7 @@ impl LvsdCommand {
             }
         };
         command.arg("--config").arg(&self.config).arg("--socket").arg(&self.socket);
-        command.arg("--bpffs").arg(&self.bpffs);
+        command.arg("--bpffs").arg(&self.bpffs).args(&self.arguments);
         Ok(command)
     }
 }

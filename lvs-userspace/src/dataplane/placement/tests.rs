@@ -132,6 +132,8 @@ fn who_keeps_its_connections_stays_until_they_are_gone() {
     assert_eq!(place(&mut placement, &[(11, 1), (12, 1)]), (2, 2));
     assert_eq!(place(&mut placement, &[(11, 1)]), (2, 1), "12 gets no more, and stays");
     assert!(!placement.release(|_| true));
+    assert_eq!(place(&mut placement, &[(11, 1)]), (2, 1));
     assert!(placement.release(|_| false));
     assert_eq!(place(&mut placement, &[(11, 1)]), (1, 1));
+    assert!(!placement.release(|_| false), "11 is wanted, with connections or without");
 }
