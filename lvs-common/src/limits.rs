@@ -2,7 +2,7 @@
 
 /// Virtual services.
 pub const SERVICES: usize = 16_384;
-/// Real servers, summed over all services; index 0 is never used.
+/// Real servers, summed over all services, unless the configuration says otherwise.
 pub const REAL_SERVERS: usize = 131_072;
 /// Slots of the schedulers, summed over all services (4 bytes each).
 pub const SLOTS: usize = 1 << 20;

@@ -55,6 +55,8 @@ pub struct Director {
     pub interfaces: Vec<String>,
     /// How it is attached.
     pub xdp_mode: XdpMode,
+    /// Real servers there is room for, summed over all services.
+    pub max_real_servers: u32,
 }
 
 /// How the XDP program is attached.

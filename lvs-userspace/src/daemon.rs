@@ -105,7 +105,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let listener = server::bind(&options.socket)?;
     let _socket = SocketFile(options.socket.clone());
 
-    let sizes = Sizes::new(&config.connections);
+    let sizes = Sizes::new(&config);
     let mut dataplane = BpfDataplane::load(&options.bpffs, sizes, options.program_log)?;
     let mut log = match options.program_log {
         0 => None,

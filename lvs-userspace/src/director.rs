@@ -162,6 +162,7 @@ mod tests {
                 name: "director".to_owned(),
                 interfaces: vec!["eth0".to_owned()],
                 xdp_mode: config::XdpMode::Auto,
+                max_real_servers: 10,
             },
             connections: config::Connections::default(),
             virtual_services: vec![VirtualService {

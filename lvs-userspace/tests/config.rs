@@ -34,6 +34,7 @@ fn the_reference_shows_the_defaults() {
         .filter(|line| {
             let optional = [
                 "xdp_mode",
+                "max_",
                 "scheduler",
                 "weight",
                 "one_packet",

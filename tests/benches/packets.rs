@@ -13,13 +13,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use clap::Parser;
-use lvs_userspace::{
-    config::Connections,
-    dataplane::{
-        Dataplane as _, Tables,
-        bpf::{BpfDataplane, Sizes},
-        plan,
-    },
+use lvs_userspace::dataplane::{
+    Dataplane as _, Tables,
+    bpf::{BpfDataplane, Sizes},
+    plan,
 };
 use nix::{
     sched::{CpuSet, sched_setaffinity},
@@ -57,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &cpus)?;
 
     let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-bench-{}", std::process::id()));
-    let mut dataplane = BpfDataplane::load(&pins, Sizes::new(&Connections::default()), 0)?;
+    let mut dataplane = BpfDataplane::load(&pins, Sizes::default(), 0)?;
     let mut tables = world::tables();
     tables.interfaces.remove(&world::FAR_INTERFACE); // There is none here.
     for write in plan(&tables, &Tables::default()) {

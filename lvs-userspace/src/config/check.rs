@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use lvs_common::limits;
 use toml::de::DeTable;
 
 use super::{
@@ -55,11 +56,15 @@ fn director(section: Reader<'_>) -> Option<Director> {
     let name = section.required("name", self::text("a name, like \"midas\""));
     let interfaces = section.required("interfaces", interfaces);
     let xdp_mode = section.optional("xdp_mode", one_of(&XDP_MODES));
+    let most = limits::REAL_SERVERS as u32;
+    let max_real_servers =
+        section.optional("max_real_servers", number("a number of real servers", 1..=1_000_000));
     section.unknown_keys();
     Some(Director {
         name: name?.value,
         interfaces: interfaces?.value,
         xdp_mode: xdp_mode.map(|at| at.value).unwrap_or_default(),
+        max_real_servers: max_real_servers.map_or(most, |at| at.value),
     })
 }
 

@@ -75,6 +75,7 @@ pub(super) struct Agent {
 
 impl Agent {
     pub(super) fn new(director: Director, dataplane: BpfDataplane, netlink: Netlink) -> Self {
+        let max_real_servers = director.config().director.max_real_servers;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
@@ -89,7 +90,7 @@ impl Agent {
             drift: Drift::default(),
             next_sweep: Instant::now(),
             next_search: Instant::now(),
-            placement: Placement::default(),
+            placement: Placement::new(max_real_servers),
             actual: Tables::default(),
             retry_at: None,
         }

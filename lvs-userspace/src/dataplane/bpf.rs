@@ -33,7 +33,7 @@ use super::{
     shared::{SharedArray, SharedBucket, SharedLoad},
     sweep::{self, Count, Rules, Swept},
 };
-use crate::config::{self, XdpMode};
+use crate::config::{self, Config, XdpMode};
 
 /// The program, as it was built; empty if it was not.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lvs-xdp.o"));
@@ -94,26 +94,40 @@ impl AttachedAs {
     }
 }
 
-/// How large the connection tables are made.
+/// How large the maps are made.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     /// Buckets of each table.
     buckets: u32,
     half_open: u32,
+    /// Places of real servers; the first is never used.
+    real_servers: u32,
+}
+
+/// Those of a configuration that says nothing about them.
+impl Default for Sizes {
+    fn default() -> Self {
+        Self::of(&config::Connections::default(), limits::REAL_SERVERS as u32)
+    }
 }
 
 impl Sizes {
-    /// Room for so many connections.
+    /// Room for what the configuration says.
     #[must_use]
-    pub fn new(connections: &config::Connections) -> Self {
+    pub fn new(config: &Config) -> Self {
+        Self::of(&config.connections, config.director.max_real_servers)
+    }
+
+    fn of(connections: &config::Connections, max_real_servers: u32) -> Self {
         Self {
+            real_servers: max_real_servers + 1,
             // Two of three places taken, so that hardly a flow finds both its buckets full.
             buckets: connections.size.div_ceil(2),
             half_open: connections.half_open.div_ceil(2),
         }
     }
 
-    /// Memory of all tables, in bytes.
+    /// Memory of the connection tables, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         (self.buckets + self.half_open) as usize * size_of::<abi::Bucket>()
@@ -164,9 +178,13 @@ impl BpfDataplane {
 
         let mut loader = EbpfLoader::new();
         loader.override_global(aya_log::LEVEL, &log_level, false);
-        for (name, size) in
-            [(names::CONNECTIONS, sizes.buckets), (names::HALF_OPEN, sizes.half_open)]
-        {
+        for (name, size) in [
+            (names::CONNECTIONS, sizes.buckets),
+            (names::HALF_OPEN, sizes.half_open),
+            (names::REAL_SERVERS, sizes.real_servers),
+            (names::REAL_SERVER_TRAFFIC, sizes.real_servers),
+            (names::LOADS, sizes.real_servers),
+        ] {
             loader.map_max_entries(name, size);
         }
         for name in names::MAPS {
@@ -191,7 +209,7 @@ impl BpfDataplane {
             real_server_traffic: take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?,
             fates: take(&mut ebpf, names::FATES)?,
             shared: SharedMaps {
-                loads: share(&ebpf, names::LOADS, limits::REAL_SERVERS)?,
+                loads: share(&ebpf, names::LOADS, sizes.real_servers as usize)?,
                 connections: share(&ebpf, names::CONNECTIONS, sizes.buckets as usize)?,
                 half_open: share(&ebpf, names::HALF_OPEN, sizes.half_open as usize)?,
             },

@@ -34,7 +34,7 @@ pub enum PlacementError {
     #[error("more than {} virtual services", limits::SERVICES)]
     Services,
     /// The map of real servers is full.
-    #[error("more than {} real servers in all virtual services", limits::REAL_SERVERS - 1)]
+    #[error("more real servers in all virtual services than max_real_servers in [director] allows")]
     RealServers,
     /// The map of turns is full.
     #[error(
@@ -70,11 +70,13 @@ pub struct Placement {
     present: BTreeSet<(ServiceId, IpAddr)>,
 }
 
-impl Default for Placement {
-    fn default() -> Self {
+impl Placement {
+    /// Room for so many real servers; nothing has a place yet.
+    #[must_use]
+    pub fn new(max_real_servers: u32) -> Self {
         Self {
             services: Ids::new(0..limits::SERVICES as u32, GRACE),
-            real_servers: Ids::new(1..limits::REAL_SERVERS as u32, REST),
+            real_servers: Ids::new(1..max_real_servers.saturating_add(1), REST),
             free_slots: Ranges::new(limits::SLOTS as u32),
             placed_slots: BTreeMap::new(),
             lingering: BTreeMap::new(),

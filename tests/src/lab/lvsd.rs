@@ -23,8 +23,9 @@ pub fn config(host: Host, weights: [u16; 3]) -> String {
         r#"[director]
 name = "{host}"
 interfaces = ["eth0"]
-
 # Few, so that a dump of the tables can be read.
+max_real_servers = 15
+
 [connections]
 size = 1024
 half_open = 1024

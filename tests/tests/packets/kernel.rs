@@ -7,13 +7,10 @@ use std::{
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict};
-use lvs_userspace::{
-    config::Connections,
-    dataplane::{
-        Dataplane as _, Tables,
-        bpf::{BpfDataplane, Sizes},
-        plan,
-    },
+use lvs_userspace::dataplane::{
+    Dataplane as _, Tables,
+    bpf::{BpfDataplane, Sizes},
+    plan,
 };
 
 use crate::{Runner, cases, check, laws, world};
@@ -55,8 +52,8 @@ impl Kernel {
     fn new(name: &str) -> Self {
         let far = FarInterface::make();
         let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-test-{}-{name}", std::process::id()));
-        let mut dataplane = BpfDataplane::load(&pins, Sizes::new(&Connections::default()), 0)
-            .expect("root, and a bpffs");
+        let mut dataplane =
+            BpfDataplane::load(&pins, Sizes::default(), 0).expect("root, and a bpffs");
         for write in plan(&world::tables(), &Tables::default()) {
             dataplane.write(&write).expect("a write to a map");
         }

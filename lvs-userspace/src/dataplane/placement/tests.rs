@@ -58,7 +58,7 @@ fn carry_out(wanted: &Tables, actual: &mut Tables) -> Vec<MapWrite> {
 
 #[test]
 fn places_stay_while_other_things_change() {
-    let mut placement = Placement::default();
+    let mut placement = Placement::new(1000);
     let mut actual = Tables::default();
     let now = Instant::now();
     let interfaces = BTreeMap::from([(7, MacAddr([2, 0, 0, 0, 0, 3]))]);
@@ -80,7 +80,7 @@ fn places_stay_while_other_things_change() {
 
 #[test]
 fn a_change_of_weight_is_new_turns_and_one_write_of_the_service() {
-    let mut placement = Placement::default();
+    let mut placement = Placement::new(1000);
     let mut actual = Tables::default();
     let now = Instant::now();
     let tables = placement
@@ -108,7 +108,7 @@ fn a_change_of_weight_is_new_turns_and_one_write_of_the_service() {
 
 #[test]
 fn too_much_changes_nothing() {
-    let mut placement = Placement::default();
+    let mut placement = Placement::new(1000);
     let now = Instant::now();
     let good = [service(80, &[(11, 1)])];
     placement.place(&good, &BTreeMap::new(), &clock(), now).unwrap();
@@ -121,7 +121,7 @@ fn too_much_changes_nothing() {
 
 #[test]
 fn who_keeps_its_connections_stays_until_they_are_gone() {
-    let mut placement = Placement::default();
+    let mut placement = Placement::new(1000);
     let now = Instant::now();
     let place = |placement: &mut Placement, weights| {
         let mut service = service(80, weights);
@@ -136,4 +136,14 @@ fn who_keeps_its_connections_stays_until_they_are_gone() {
     assert!(placement.release(|_| false));
     assert_eq!(place(&mut placement, &[(11, 1)]), (1, 1));
     assert!(!placement.release(|_| false), "11 is wanted, with connections or without");
+}
+
+#[test]
+fn there_is_room_for_so_many_real_servers_and_no_more() {
+    let mut placement = Placement::new(2);
+    let mut place = |weights| {
+        placement.place(&[service(80, weights)], &BTreeMap::new(), &clock(), Instant::now())
+    };
+    assert!(place(&[(11, 1), (12, 1)]).is_ok());
+    assert_eq!(place(&[(11, 1), (12, 1), (13, 1)]), Err(PlacementError::RealServers));
 }
