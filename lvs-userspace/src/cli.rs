@@ -140,7 +140,8 @@ async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<S
                     return Err(CliError::NoService);
                 }
             }
-            Ok(render::ipvsadm(&services, list))
+            let size = client.status().await?.connection_table_size;
+            Ok(render::ipvsadm(&services, size, list))
         }
     }
 }

@@ -28,6 +28,11 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
+        Self::start_with(Ok(status()))
+    }
+
+    /// One that answers with this status.
+    fn start_with(status: Result<api::Status, api::ApiError>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let shutdown = CancellationToken::new();
@@ -41,10 +46,7 @@ impl Daemon {
                 match request {
                     Request::Services(reply) => drop(reply.send(Ok(services()))),
                     Request::Connections(reply) => drop(reply.send(Ok(connections()))),
-                    Request::Status(reply) => {
-                        let error = "the maps are away".to_owned();
-                        drop(reply.send(Err(api::ApiError { error })));
-                    }
+                    Request::Status(reply) => drop(reply.send(status.clone())),
                 }
             }
         });
@@ -104,6 +106,16 @@ fn services() -> api::Services {
     api::Services { services: vec![service] }
 }
 
+fn status() -> api::Status {
+    api::Status {
+        version: "1.2.3".to_owned(),
+        director: "midas".to_owned(),
+        connection_table_size: 4096,
+        interfaces: vec![],
+        fates: vec![],
+    }
+}
+
 fn connections() -> api::Connections {
     let connection = api::Connection {
         protocol: Protocol::Tcp,
@@ -147,7 +159,7 @@ fn both_ways_of_speaking() {
     let numeric = "  -> 10.77.0.11:80                Route   3      0          6         \n";
     for arguments in [&["-L", "-n"][..], &["-Ln"], &["-l", "-n", "-t", "10.77.0.100:80"]] {
         let text = stdout(&daemon.lvsctl(arguments));
-        assert!(text.starts_with("IP Virtual Server version 1.2.1 (size="), "{text}");
+        assert!(text.starts_with("IP Virtual Server version 1.2.1 (size=4096)\n"), "{text}");
         assert!(text.ends_with(numeric), "{arguments:?}: {text}");
     }
     let stats = stdout(&daemon.lvsctl(&["-L", "-n", "--stats"]));
@@ -175,7 +187,8 @@ fn connections_in_both_ways() {
 
 #[test]
 fn errors_are_one_line_and_status_2() {
-    let daemon = Daemon::start();
+    let error = "the maps are away".to_owned();
+    let daemon = Daemon::start_with(Err(api::ApiError { error }));
     for (arguments, error) in [
         (&["status"][..], "lvsctl: the maps are away\n"),
         (&["-L", "-n", "-t", "10.77.0.101:80"], "lvsctl: No such service\n"),

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
-use lvs_common::limits;
 
 use super::{ipvsadm::List, names};
 use crate::{
@@ -133,8 +132,8 @@ fn lines(table: &Table) -> String {
 }
 
 /// `lvsctl -L`: to the letter as ipvsadm 1.31 shows it, trailing spaces and all.
-pub(super) fn ipvsadm(services: &Services, list: &List) -> String {
-    let mut text = format!("IP Virtual Server version 1.2.1 (size={})\n", limits::CONNECTIONS);
+pub(super) fn ipvsadm(services: &Services, size: u32, list: &List) -> String {
+    let mut text = format!("IP Virtual Server version 1.2.1 (size={size})\n");
     text += if list.stats {
         "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n  \
          -> RemoteAddress:Port\n"

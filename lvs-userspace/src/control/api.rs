@@ -121,6 +121,8 @@ pub struct Status {
     pub version: String,
     /// Name of the director.
     pub director: String,
+    /// Connections that there is room for.
+    pub connection_table_size: u32,
     /// Where the XDP program is attached.
     pub interfaces: Vec<Interface>,
     /// Packets that were not forwarded, by what became of them.

@@ -175,7 +175,10 @@ impl Agent {
         if sizes(&connections) != sizes(&running.connections) {
             warn!("the sizes in [connections] have changed: that needs a restart of lvsd");
         }
+        // What needs a restart stays as it is.
         let director = running.director.clone();
+        let Connections { size, half_open, .. } = running.connections;
+        let connections = Connections { size, half_open, ..connections };
         self.limits = sweep::Limits::new(&connections.timeouts, self.dataplane.clock());
         self.director.reconfigure(Config { director, connections, virtual_services });
         if let Err(error) = self.find_real_servers().await {
@@ -262,7 +265,7 @@ impl Agent {
     }
 
     fn status(&self) -> Result<crate::control::api::Status, ApiError> {
-        report::status(self.name(), &self.links, &self.dataplane)
+        report::status(self.director.config(), &self.links, &self.dataplane)
             .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 

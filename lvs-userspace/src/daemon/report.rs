@@ -6,7 +6,7 @@ use lvs_common::fate::Fate;
 
 use super::agent::AttachedLink;
 use crate::{
-    config::{RealServer, VirtualService},
+    config::{Config, RealServer, VirtualService},
     control::api,
     dataplane::{
         Dataplane, Placement,
@@ -80,7 +80,7 @@ fn service(
 
 /// The director itself.
 pub(super) fn status(
-    name: &str,
+    config: &Config,
     links: &[AttachedLink],
     dataplane: &impl Dataplane,
 ) -> io::Result<api::Status> {
@@ -104,7 +104,8 @@ pub(super) fn status(
         .collect::<io::Result<_>>()?;
     Ok(api::Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        director: name.to_owned(),
+        director: config.director.name.clone(),
+        connection_table_size: config.connections.size,
         interfaces,
         fates,
     })

@@ -75,7 +75,7 @@ fn ipvsadm_list() {
         UDP  [2001:db8::100]:80 wrr
           -> [2001:db8::11]:80            Route   1      0          1         
     "#]]
-    .assert_eq(&ipvsadm(&services(), &numeric()));
+    .assert_eq(&ipvsadm(&services(), 1_048_576, &numeric()));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn ipvsadm_stats() {
         UDP  [2001:db8::100]:80                  2   99999M        0     150T        0
           -> [2001:db8::11]:80                   2   99999M        0     150T        0
     "#]]
-    .assert_eq(&ipvsadm(&services(), &List { stats: true, ..numeric() }));
+    .assert_eq(&ipvsadm(&services(), 1_048_576, &List { stats: true, ..numeric() }));
 }
 
 #[test]
@@ -105,13 +105,13 @@ fn ipvsadm_stats_exact() {
         UDP  [2001:db8::100]:80                  2 99999999999        0 150000000000000        0
           -> [2001:db8::11]:80                   2 99999999999        0 150000000000000        0
     "#]]
-    .assert_eq(&ipvsadm(&services(), &List { stats: true, exact: true, ..numeric() }));
+    .assert_eq(&ipvsadm(&services(), 1_048_576, &List { stats: true, exact: true, ..numeric() }));
 }
 
 #[test]
 fn an_empty_table_is_its_header() {
     let empty = Services { services: vec![] };
-    assert_eq!(ipvsadm(&empty, &numeric()).lines().count(), 3);
+    assert_eq!(ipvsadm(&empty, 4096, &numeric()).lines().count(), 3);
     assert_eq!(list(&empty, false).lines().count(), 1);
 }
 
@@ -137,6 +137,7 @@ fn status_for_people() {
     let answer = Status {
         version: "0.1.0".to_owned(),
         director: "midas".to_owned(),
+        connection_table_size: 4096,
         interfaces: vec![api::Interface {
             name: "eth0".to_owned(),
             mac: "02:00:0a:4d:00:03".to_owned(),
