@@ -25,9 +25,9 @@ macro_rules! abi {
 
 abi! {
     /// Names a virtual service: what a client sends to.
-    pub struct ServiceKey = 8 {
-        /// Virtual IP address.
-        pub vip: [u8; 4],
+    pub struct ServiceKey = 20 {
+        /// Virtual IP address; IPv4 as `::ffff:a.b.c.d`.
+        pub vip: [u8; 16],
         /// Port, network order; 0 for all that have no service of their own.
         pub port: [u8; 2],
         /// IP protocol number: [`TCP`] or [`UDP`].
@@ -93,7 +93,8 @@ abi! {
         pub overloaded: u32,
     }
 
-    /// Names a connection, next to its [`Entry`].
+    /// Names an IPv4 connection, next to its [`Entry`].
+    #[repr(align(4))]
     pub struct ConnectionKey = 12 {
         /// Client's IP address.
         pub client: [u8; 4],
@@ -105,7 +106,20 @@ abi! {
         pub port: [u8; 2],
     }
 
-    /// Three connections in one cache line; see [`connections`](crate::connections).
+    /// Names an IPv6 connection, next to its [`Entry`].
+    #[repr(align(4))]
+    pub struct ConnectionKeyV6 = 36 {
+        /// Client's IP address.
+        pub client: [u8; 16],
+        /// Virtual IP address.
+        pub vip: [u8; 16],
+        /// Client's port, network order.
+        pub client_port: [u8; 2],
+        /// Port of the virtual service, network order.
+        pub port: [u8; 2],
+    }
+
+    /// Three IPv4 connections in one cache line; see [`connections`](crate::connections).
     pub struct Bucket = 64 {
         /// What is remembered of them.
         pub entries: [Entry; 3],
@@ -113,6 +127,22 @@ abi! {
         pub keys: [ConnectionKey; 3],
         /// Bit 0: locked. Bit 1: a flow was sent to its second bucket.
         pub guard: u32,
+    }
+
+    /// Two IPv6 connections in two cache lines, the first of them in the first.
+    pub struct BucketV6 = 128 {
+        /// What is remembered of them.
+        pub entries: [Entry; 2],
+        /// Bit 0: locked. Bit 1: a flow was sent to its second bucket.
+        pub guard: u32,
+        /// Name of the first.
+        pub first: ConnectionKeyV6,
+        /// Zero.
+        pub reserved: [u32; 2],
+        /// Name of the second.
+        pub second: ConnectionKeyV6,
+        /// Zero.
+        pub reserved_too: [u32; 7],
     }
 
     /// Names a client to the persistence of a service.
@@ -158,7 +188,7 @@ abi! {
     }
 
     /// What the program must know before the first packet.
-    pub struct Settings = 112 {
+    pub struct Settings = 120 {
         /// Secrets of the connection tables' hash.
         pub secrets: Secrets,
         /// The director is active until then, in jiffies; `u64::MAX` for always.
@@ -169,6 +199,10 @@ abi! {
         pub buckets: u32,
         /// Buckets of `HALF_OPEN`.
         pub half_open_buckets: u32,
+        /// Buckets of `CONNECTIONS_V6`.
+        pub buckets_v6: u32,
+        /// Buckets of `HALF_OPEN_V6`.
+        pub half_open_buckets_v6: u32,
         /// Zero.
         pub reserved: u32,
     }

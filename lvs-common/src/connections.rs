@@ -1,7 +1,7 @@
-//! How connections are remembered: a set-associative table.
+//! How connections are remembered: a set-associative table for each address family.
 //!
 //! ```text
-//!   hash(flow) -> bucket, one cache line
+//!   hash(flow) -> bucket, one cache line (of IPv6: two, with two connections)
 //!   +-------+-------+-------+-----------+-----------+-----------+-------+
 //!   | entry | entry | entry | key       | key       | key       | guard |
 //!   +-------+-------+-------+-----------+-----------+-----------+-------+

@@ -36,7 +36,7 @@ macro_rules! fates {
 }
 
 fates! {
-    /// Passed to the kernel: neither IPv4 nor ARP.
+    /// Passed to the kernel: neither IPv4, IPv6 nor ARP.
     PassedOtherEthertype = "passed_other_ethertype",
     /// Passed to the kernel: headers that are cut short or contradict themselves.
     PassedMalformed = "passed_malformed",
@@ -54,6 +54,8 @@ fates! {
     PassedInactive = "passed_inactive",
     /// Answered: an ARP request for a VIP.
     AnsweredArp = "answered_arp",
+    /// Answered: a neighbour solicitation (the ARP of IPv6) for a VIP.
+    AnsweredSolicitation = "answered_solicitation",
     /// Answered: an echo request to a VIP.
     AnsweredEcho = "answered_echo",
     /// Dropped: the virtual service has no real server that takes connections.

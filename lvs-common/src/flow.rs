@@ -1,59 +1,89 @@
-//! What names a flow.
+//! What names a flow, for both address families.
 
-use crate::connections::{Hash, Secrets};
+use crate::{
+    abi::{ConnectionKey, ConnectionKeyV6, ServiceKey},
+    connections::{Hash, Secrets},
+};
 
 /// A flow, as its client's packets show it.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Flow<A> {
-    /// Client's IP address.
-    pub client: A,
-    /// Virtual IP address.
-    pub vip: A,
-    /// Client's port, network order.
-    pub client_port: [u8; 2],
-    /// Port of the virtual service, network order.
-    pub port: [u8; 2],
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow<A: Address> {
+    /// Client, VIP and ports, as they name its connection.
+    pub key: A::Key,
     /// IP protocol number.
-    pub protocol: u8,
+    pub protocol: u32,
+}
+
+impl<A: Address> Flow<A> {
+    /// The virtual service with all ports of the flow's VIP.
+    #[inline(always)]
+    #[must_use]
+    pub fn service_of_all_ports(&self) -> ServiceKey {
+        let vip = A::vip(&self.key).to_v6();
+        ServiceKey { vip, port: [0; 2], protocol: self.protocol as u8, reserved: 0 }
+    }
 }
 
 /// An IP address, as it is on the wire.
 pub trait Address: Copy + Eq + core::fmt::Debug {
-    /// A flow's key in 32-bit words, each as it lies in memory: client, VIP, both ports.
-    type Words: Copy + Eq;
+    /// Names a connection.
+    type Key: Copy + Eq + core::fmt::Debug;
 
-    /// The words of a flow.
-    fn words(flow: &Flow<Self>) -> Self::Words;
-    /// Their hash.
-    fn hash(words: &Self::Words, secrets: &Secrets) -> Hash;
+    /// The key of a connection.
+    fn key(client: Self, vip: Self, client_port: [u8; 2], port: [u8; 2]) -> Self::Key;
+    /// The client of a connection.
+    fn client(key: &Self::Key) -> Self;
+    /// The VIP of a connection.
+    fn vip(key: &Self::Key) -> Self;
+    /// The VIP's port of a connection, network order.
+    fn port(key: &Self::Key) -> [u8; 2];
+    /// Where a connection is in the table.
+    fn hash(key: &Self::Key, secrets: &Secrets) -> Hash;
     /// As an IPv6 address; IPv4 as `::ffff:a.b.c.d`.
     fn to_v6(self) -> [u8; 16];
 }
 
-impl Address for [u8; 4] {
-    type Words = [u32; 3];
+macro_rules! address {
+    ($bytes:literal, $key:ident, $to_v6:expr) => {
+        impl Address for [u8; $bytes] {
+            type Key = $key;
 
-    #[inline(always)]
-    fn words(flow: &Flow<Self>) -> Self::Words {
-        [u32::from_ne_bytes(flow.client), u32::from_ne_bytes(flow.vip), ports(flow)]
-    }
+            #[inline(always)]
+            fn key(client: Self, vip: Self, client_port: [u8; 2], port: [u8; 2]) -> $key {
+                $key { client, vip, client_port, port }
+            }
 
-    #[inline(always)]
-    fn hash(words: &Self::Words, secrets: &Secrets) -> Hash {
-        Hash::of(words, secrets)
-    }
+            #[inline(always)]
+            fn client(key: &$key) -> Self {
+                key.client
+            }
 
-    #[inline(always)]
-    fn to_v6(self) -> [u8; 16] {
-        let [a, b, c, d] = self;
-        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
-    }
+            #[inline(always)]
+            fn vip(key: &$key) -> Self {
+                key.vip
+            }
+
+            #[inline(always)]
+            fn port(key: &$key) -> [u8; 2] {
+                key.port
+            }
+
+            #[inline(always)]
+            fn hash(key: &$key, secrets: &Secrets) -> Hash {
+                let words: &[u32; size_of::<$key>() / 4] = bytemuck::must_cast_ref(key);
+                Hash::of(words, secrets)
+            }
+
+            #[inline(always)]
+            fn to_v6(self) -> [u8; 16] {
+                $to_v6(self)
+            }
+        }
+    };
 }
 
-#[inline(always)]
-fn ports<A>(flow: &Flow<A>) -> u32 {
-    let [a, b] = flow.client_port;
-    let [c, d] = flow.port;
-    u32::from_ne_bytes([a, b, c, d])
-}
+address!(4, ConnectionKey, |[a, b, c, d]: [u8; 4]| {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+});
+address!(16, ConnectionKeyV6, |address| address);

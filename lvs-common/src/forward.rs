@@ -2,22 +2,27 @@
 
 mod answer;
 mod choose;
+mod decided;
 mod flow;
+mod long_way;
+mod lookup;
 mod send;
 
 pub use choose::choose;
-pub use flow::{holder, long_way};
+pub use long_way::{long_way, settle};
+pub use lookup::find;
 
 use crate::{
     abi::{
-        FragmentKey, Interface, Load, RealServer, Service, Settings, Template, TemplateKey, Traffic,
+        FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
+        TemplateKey, Traffic,
     },
-    connections::{Bucket, Entry, Inserted},
+    connections::Bucket,
     fate::Fate,
     flow::{Address, Flow},
     frame::Frame,
-    packet::{self, IpPacket, Packet, ethernet, transport::Segment},
-    schedule::Slots,
+    packet::{self, Control, Family, arp, ethernet, transport::Segment},
+    schedule::{Best, Slots},
 };
 
 /// What a packet is looked up in, whatever its address family, and what it leaves there.
@@ -34,6 +39,10 @@ pub trait Tables: Loads {
     /// What is known of that interface.
     fn interface(&self) -> Option<Interface>;
 
+    /// The virtual service with exactly this name.
+    fn service(&self, key: &ServiceKey) -> Option<&Service>;
+    /// Whether the program answers for this address; IPv4 as `::ffff:a.b.c.d`.
+    fn is_vip(&self, address: &[u8; 16]) -> bool;
     /// The real server at `index`.
     fn real_server(&self, index: u32) -> Option<&RealServer>;
     /// A turn of the service that nobody else gets; turns follow one another.
@@ -68,47 +77,51 @@ pub trait Loads {
     /// [`schedule::is_overloaded`](crate::schedule::is_overloaded). In the program a function of
     /// its own, like [`FamilyTables::long_way`].
     fn is_overloaded(&self, real_server: u32) -> bool;
+    /// [`schedule::compare`](crate::schedule::compare), in the same way.
+    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool;
     /// Notes that it has reached its upper threshold, or passed its lower one.
     fn set_overloaded(&self, real_server: u32, overloaded: bool);
 }
 
-/// The tables of one address family.
+/// The connections of one address family, and what is to be done with them that most packets don't
+/// need. In the program each of the latter is a function of its own, which the verifier checks once,
+/// instead of anew for each way that leads there, and which has a stack of its own.
 pub trait FamilyTables<A: Address> {
     /// Some connections.
-    type Bucket: Bucket<Key = A::Words>;
+    type Bucket: Bucket<Key = A::Key>;
 
-    /// The virtual service with exactly this port.
-    fn service(&self, vip: A, port: [u8; 2], protocol: u8) -> Option<Service>;
-    /// Whether the program answers for this address.
-    fn is_vip(&self, address: A) -> bool;
     /// A bucket of the connection table.
     fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket>;
     /// How many buckets a connection table has.
     fn n_buckets(&self, table: Table, settings: &Settings) -> u32;
-    /// [`long_way`] of these tables. In the program a function of its own, which the verifier checks
-    /// once, instead of anew for each way that leads there.
-    fn long_way(&self, flow: &Flow<A>, segment: Segment, chosen: u32) -> u64;
-    /// [`holder`], in the same way.
-    fn holder(&self, flow: &Flow<A>, segment: Segment) -> u32;
-    /// [`choose()`], in the same way.
+
+    /// [`find`] of these tables.
+    fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64;
+    /// [`long_way()`] of these tables.
+    fn long_way(&self, flow: &Flow<A>, segment: Segment) -> u64;
+    /// [`choose()`] of these tables.
     fn choose(&self, flow: &Flow<A>) -> u32;
-    /// [`connections::insert`](crate::connections::insert), in the same way.
-    fn insert(
-        &self,
-        first: &Self::Bucket,
-        second: &Self::Bucket,
-        words: &A::Words,
-        entry: Entry,
-    ) -> Inserted;
+    /// [`settle`] of these tables.
+    fn settle(&self, flow: &Flow<A>, segment: Segment, decided: u64) -> u64;
 }
 
 /// The two connection tables of an address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Table {
     /// Connections that more than one packet was seen of.
     Established,
     /// Those that only began.
     HalfOpen,
+}
+
+impl Table {
+    /// The table with this number.
+    #[inline(always)]
+    #[must_use]
+    pub fn from_number(number: u32) -> Self {
+        if number == 0 { Self::Established } else { Self::HalfOpen }
+    }
 }
 
 /// What to do with the frame.
@@ -133,56 +146,118 @@ struct Target {
 }
 
 /// Decides what becomes of a frame, and does it but for the sending.
-#[inline(always)]
+///
+/// The program itself goes by these cases, too, but each in a function with a stack of its own.
 pub fn run<F, T>(frame: &mut F, tables: &T) -> Verdict
 where
     F: Frame + ?Sized,
-    T: Tables + FamilyTables<[u8; 4]>,
+    T: Tables + FamilyTables<[u8; 4]> + FamilyTables<[u8; 16]>,
 {
-    let sent = match target(frame, tables) {
-        Ok((header, target)) => send::to_real_server(frame, &header, target, tables),
-        Err(fate) => Err(fate),
-    };
-    match sent {
-        Ok(verdict) => verdict,
-        Err(fate) => {
-            tables.count(fate);
-            verdict(fate)
+    match ethernet::parse(frame) {
+        Ok(header) if header.ethertype == ethernet::IPV4 => {
+            flow::<_, _, [u8; 4]>(frame, header, tables)
+                .unwrap_or_else(|| control::<_, _, [u8; 4]>(frame, header, tables))
         }
+        Ok(header) if header.ethertype == ethernet::IPV6 => {
+            flow::<_, _, [u8; 16]>(frame, header, tables)
+                .unwrap_or_else(|| control::<_, _, [u8; 16]>(frame, header, tables))
+        }
+        Ok(_) | Err(_) => not_ip(frame, tables),
     }
 }
 
-/// Finds the real server that a frame goes to, or answers it, or says what else becomes of it.
+/// [`run`] for TCP and UDP of an address family; `None` if it is a matter for [`control`].
 #[inline(always)]
-fn target<F, T>(frame: &mut F, tables: &T) -> Result<(ethernet::Header, Target), Fate>
-where
-    F: Frame + ?Sized,
-    T: Tables + FamilyTables<[u8; 4]>,
-{
-    let (header, packet) = packet::parse(frame)?;
-    let settings = tables.settings().ok_or(Fate::PassedInactive)?;
-    let target = match packet {
-        Packet::V4(packet) => ip(frame, packet, tables, settings)?,
-        Packet::ArpRequest(request) => {
-            return Err(answer::arp(frame, &request, tables, settings));
-        }
-    };
-    Ok((header, target))
-}
-
-#[inline(always)]
-fn ip<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: answer::EchoAddress>(
+pub fn flow<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Family>(
     frame: &mut F,
-    packet: IpPacket<A>,
+    header: ethernet::Header,
     tables: &T,
-    settings: &Settings,
-) -> Result<Target, Fate> {
-    match packet {
-        IpPacket::Flow(packet) => flow::forward(&packet, tables, settings),
-        IpPacket::LaterFragment(fragment) => flow::follow(&fragment, tables, settings),
-        IpPacket::Error(error) => flow::relay(&error, tables, settings),
-        IpPacket::Echo(echo) => Err(answer::echo(frame, &echo, tables, settings)),
+) -> Option<Verdict> {
+    let ip = match A::header(frame, header.payload) {
+        Ok(ip) => ip,
+        Err(fate) => return Some(met(fate, tables)),
+    };
+    if ip.is_control() {
+        return None;
     }
+    let target = packet::parse_flow(frame, &ip).and_then(|packet| {
+        let settings = tables.settings().ok_or(Fate::PassedInactive)?;
+        flow::forward(&packet, tables, settings)
+    });
+    Some(send(frame, header, target, tables))
+}
+
+/// [`run`] for what else there is of an address family: ICMP, and fragments without ports.
+#[inline(always)]
+pub fn control<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Family>(
+    frame: &mut F,
+    header: ethernet::Header,
+    tables: &T,
+) -> Verdict {
+    let target = control_target::<_, _, A>(frame, header, tables);
+    send(frame, header, target, tables)
+}
+
+#[inline(always)]
+fn control_target<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Family>(
+    frame: &mut F,
+    header: ethernet::Header,
+    tables: &T,
+) -> Result<Target, Fate> {
+    let ip = A::header(frame, header.payload)?;
+    let packet = packet::parse_control(frame, header.payload, &ip)?;
+    let settings = tables.settings().ok_or(Fate::PassedInactive)?;
+    match packet {
+        Control::LaterFragment(fragment) => flow::follow(&fragment, tables, settings),
+        Control::Error(error) => flow::relay(&error, tables, settings),
+        Control::Echo(echo) => Err(answer::echo(frame, &echo, tables, settings)),
+        Control::Solicitation(solicitation) => {
+            Err(answer::solicitation(frame, &solicitation, tables, settings))
+        }
+    }
+}
+
+/// [`run`] for a frame without IP in it.
+#[inline(always)]
+pub fn not_ip<F: Frame + ?Sized, T: Tables>(frame: &mut F, tables: &T) -> Verdict {
+    let fate = match ethernet::parse(frame) {
+        Ok(header) if header.ethertype == ethernet::ARP => {
+            arp(frame, header, tables).unwrap_or_else(|fate| fate)
+        }
+        Ok(_) => Fate::PassedOtherEthertype,
+        Err(fate) => fate,
+    };
+    met(fate, tables)
+}
+
+#[inline(always)]
+fn send<F: Frame + ?Sized, T: Tables>(
+    frame: &mut F,
+    header: ethernet::Header,
+    target: Result<Target, Fate>,
+    tables: &T,
+) -> Verdict {
+    match target.and_then(|target| send::to_real_server(frame, &header, target, tables)) {
+        Ok(verdict) => verdict,
+        Err(fate) => met(fate, tables),
+    }
+}
+
+#[inline(always)]
+fn met<T: Tables>(fate: Fate, tables: &T) -> Verdict {
+    tables.count(fate);
+    verdict(fate)
+}
+
+#[inline(always)]
+fn arp<F: Frame + ?Sized, T: Tables>(
+    frame: &mut F,
+    header: ethernet::Header,
+    tables: &T,
+) -> Result<Fate, Fate> {
+    let request = arp::parse(frame, header.payload)?;
+    let settings = tables.settings().ok_or(Fate::PassedInactive)?;
+    Ok(answer::arp(frame, &request, tables, settings))
 }
 
 /// Whether this director may answer and forward for its VIPs.
@@ -203,7 +278,7 @@ pub fn verdict(fate: Fate) -> Verdict {
         | Fate::PassedIcmp
         | Fate::PassedArp
         | Fate::PassedInactive => Verdict::Pass,
-        Fate::AnsweredArp | Fate::AnsweredEcho => Verdict::Transmit,
+        Fate::AnsweredArp | Fate::AnsweredSolicitation | Fate::AnsweredEcho => Verdict::Transmit,
         Fate::DroppedNoRealServer
         | Fate::DroppedNeighbourUnknown
         | Fate::DroppedFragment

@@ -8,6 +8,9 @@ pub trait Frame {
     /// once) ends before.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
+    /// The `N` 32-bit words at `offset`, each as it lies in memory, or `None` as above.
+    fn read_words<const N: usize>(&self, offset: usize) -> Option<[u32; N]>;
+
     /// Writes `bytes` at `offset`, or nothing and `None` if the frame ends before.
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()>;
 

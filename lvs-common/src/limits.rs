@@ -11,9 +11,10 @@ pub const SLOTS: usize = 1 << 20;
 pub const SLOTS_PER_SERVICE: usize = 65_537;
 /// The most real servers that a service may have whose scheduler compares them all.
 pub const COMPARED_REAL_SERVERS: u32 = 1_024;
-/// Connections that are remembered, unless the configuration says otherwise.
+/// Connections of each address family that are remembered, unless the configuration says otherwise.
 pub const CONNECTIONS: u32 = 1 << 20;
-/// Connections that are not established yet, unless the configuration says otherwise.
+/// Connections of each address family that are not established yet, unless the configuration says
+/// otherwise.
 pub const HALF_OPEN: u32 = 1 << 16;
 /// Clients that persistence remembers; the least recently used goes first.
 pub const TEMPLATES: usize = 1 << 17;

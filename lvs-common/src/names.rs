@@ -31,15 +31,19 @@ maps! {
     SLOTS = "SLOTS",
     /// Service id to the number of the next turn.
     TURNS = "TURNS",
-    /// [`Bucket`](crate::abi::Bucket)s of connections.
+    /// [`Bucket`](crate::abi::Bucket)s of IPv4 connections.
     CONNECTIONS = "CONNECTIONS",
-    /// [`Bucket`](crate::abi::Bucket)s of connections that are not established yet.
+    /// [`Bucket`](crate::abi::Bucket)s of IPv4 connections that are not established yet.
     HALF_OPEN = "HALF_OPEN",
+    /// [`BucketV6`](crate::abi::BucketV6)s of IPv6 connections.
+    CONNECTIONS_V6 = "CONNECTIONS_V6",
+    /// [`BucketV6`](crate::abi::BucketV6)s of IPv6 connections that are not established yet.
+    HALF_OPEN_V6 = "HALF_OPEN_V6",
     /// [`TemplateKey`](crate::abi::TemplateKey) to [`Template`](crate::abi::Template).
     TEMPLATES = "TEMPLATES",
     /// [`FragmentKey`](crate::abi::FragmentKey) to the index of a real server.
     FRAGMENTS = "FRAGMENTS",
-    /// VIP to [`Vip`](crate::abi::Vip): the addresses that the program answers for.
+    /// VIP (IPv4 as `::ffff:a.b.c.d`) to [`Vip`](crate::abi::Vip): what the program answers for.
     VIPS = "VIPS",
     /// Interface index to [`Interface`](crate::abi::Interface).
     INTERFACES = "INTERFACES",

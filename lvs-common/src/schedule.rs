@@ -8,9 +8,11 @@
 //! - sh, mh, dh: a **hash** of an address says which slot.
 //! - lc, wlc, sed, nq: each real server has one slot, and all are **compared**.
 
+use core::num::{NonZeroU32, NonZeroU64};
+
 use crate::{
     abi::{Load, Service, scheduler},
-    flow::Address,
+    flow::{Address, Flow},
     forward::{Loads, Tables},
     limits::COMPARED_REAL_SERVERS,
 };
@@ -18,23 +20,20 @@ use crate::{
 /// So many slots are tried when real servers have reached their upper threshold.
 const TRIES: u32 = 16;
 
-/// The real server for a new connection from `client`, or `None` if there is none that takes one.
+/// The real server for the connection of a new flow, or `None` if there is none that takes one.
 #[inline(always)]
 pub(crate) fn pick<T: Tables, A: Address>(
     service: &Service,
     tables: &T,
-    client: A,
-    vip: A,
+    flow: &Flow<A>,
 ) -> Option<u32> {
-    if service.n_slots == 0 {
-        return None;
-    }
+    let n = NonZeroU32::new(service.n_slots)?;
     match service.scheduler {
-        scheduler::TURNS => by_turn(service, tables),
-        scheduler::SOURCE => by_hash(service, tables, address_hash(client)),
-        scheduler::DESTINATION => by_hash(service, tables, address_hash(vip)),
+        scheduler::TURNS => by_turn(service, n, tables),
+        scheduler::SOURCE => by_hash(service, n, tables, address_hash(A::client(&flow.key))),
+        scheduler::DESTINATION => by_hash(service, n, tables, address_hash(A::vip(&flow.key))),
         scheduler => {
-            match tables.least(Slots { first: service.first_slot, n: service.n_slots, scheduler }) {
+            match tables.least(Slots { first: service.first_slot, n: n.get(), scheduler }) {
                 0 => None,
                 index => Some(index),
             }
@@ -50,21 +49,19 @@ pub(crate) fn pick<T: Tables, A: Address>(
 pub(crate) fn pick_for_stray<T: Tables, A: Address>(
     service: &Service,
     tables: &T,
-    client: A,
-    vip: A,
+    flow: &Flow<A>,
 ) -> Option<u32> {
-    if service.n_slots == 0 {
-        return None;
-    }
-    let address = if service.scheduler == scheduler::DESTINATION { vip } else { client };
-    tables.slot(service.first_slot + address_hash(address) % service.n_slots)
+    let n = NonZeroU32::new(service.n_slots)?;
+    let by_vip = service.scheduler == scheduler::DESTINATION;
+    let address = if by_vip { A::vip(&flow.key) } else { A::client(&flow.key) };
+    tables.slot(service.first_slot + address_hash(address) % n)
 }
 
 #[inline(always)]
-fn by_turn<T: Tables>(service: &Service, tables: &T) -> Option<u32> {
+fn by_turn<T: Tables>(service: &Service, n: NonZeroU32, tables: &T) -> Option<u32> {
     for _ in 0..TRIES {
         let turn = tables.take_turn(service.id)?;
-        let slot = (turn % u64::from(service.n_slots)) as u32;
+        let slot = (turn % NonZeroU64::from(n)) as u32;
         let index = tables.slot(service.first_slot + slot)?;
         if !tables.is_overloaded(index) {
             return Some(index);
@@ -74,9 +71,9 @@ fn by_turn<T: Tables>(service: &Service, tables: &T) -> Option<u32> {
 }
 
 #[inline(always)]
-fn by_hash<T: Tables>(service: &Service, tables: &T, hash: u32) -> Option<u32> {
+fn by_hash<T: Tables>(service: &Service, n: NonZeroU32, tables: &T, hash: u32) -> Option<u32> {
     for attempt in 0..TRIES {
-        let slot = hash.wrapping_add(attempt) % service.n_slots;
+        let slot = hash.wrapping_add(attempt) % n;
         let index = tables.slot(service.first_slot + slot)?;
         if !tables.is_overloaded(index) {
             return Some(index);
@@ -108,31 +105,44 @@ pub struct Slots {
     pub scheduler: u32,
 }
 
+/// The best of the real servers that were compared so far.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Best {
+    cost: u64,
+    weight: u32,
+    /// Its index; 0 if there is none.
+    index: u32,
+}
+
 /// The one that a comparing scheduler takes: the first of those with the least cost for their
 /// weight; 0 if there is none.
 pub fn least<T: Loads>(slots: Slots, tables: &T) -> u32 {
-    let mut best = (0, 0, 0);
+    let mut best = Best::default();
     for slot in 0..COMPARED_REAL_SERVERS {
-        if slot >= slots.n {
+        if slot >= slots.n || tables.compare(slots.first + slot, slots.scheduler, &mut best) {
             break;
         }
-        let Some(index) = tables.slot(slots.first + slot) else { break };
-        let Some(load) = tables.load(index) else { break };
-        if load.weight == 0 || is_over_threshold(tables, index, &load) {
-            continue;
-        }
-        let cost = cost(slots.scheduler, &load);
-        let weight = if slots.scheduler == scheduler::LEAST { 1 } else { load.weight };
-        if cost == 0 && slots.scheduler == scheduler::NEVER_QUEUE {
-            return index;
-        }
-        // cost / weight < least / its weight, without a division, as IPVS does it.
-        let (least_index, least, its_weight) = best;
-        if least_index == 0 || cost * u64::from(its_weight) < least * u64::from(weight) {
-            best = (index, cost, weight);
-        }
     }
-    best.0
+    best.index
+}
+
+/// Compares the real server of a slot with the best so far; says whether no other can be better.
+pub fn compare<T: Loads>(slot: u32, scheduler: u32, best: &mut Best, tables: &T) -> bool {
+    let Some(index) = tables.slot(slot) else { return true };
+    let Some(load) = tables.load(index) else { return true };
+    if load.weight == 0 || is_over_threshold(tables, index, &load) {
+        return false;
+    }
+    let cost = cost(scheduler, &load);
+    let weight = if scheduler == scheduler::LEAST { 1 } else { load.weight };
+    let idle = cost == 0 && scheduler == scheduler::NEVER_QUEUE;
+    // cost / weight < least / its weight, without a division, as IPVS does it.
+    let better = cost * u64::from(best.weight) < best.cost * u64::from(weight);
+    if idle || better || best.index == 0 {
+        *best = Best { cost, weight, index };
+    }
+    idle
 }
 
 /// What IPVS calls the overhead of a real server (ip_vs_dest_conn_overhead in

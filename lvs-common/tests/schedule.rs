@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use lvs_common::{
     abi::{Load, scheduler},
     forward::Loads,
-    schedule::{self, Slots},
+    schedule::{self, Best, Slots},
 };
 use proptest::prelude::*;
 
@@ -40,6 +40,10 @@ impl Loads for Servers {
 
     fn is_overloaded(&self, real_server: u32) -> bool {
         schedule::is_overloaded(self, real_server)
+    }
+
+    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
+        schedule::compare(slot, scheduler, best, self)
     }
 
     fn set_overloaded(&self, real_server: u32, overloaded: bool) {

@@ -7,28 +7,36 @@ use core::{
 };
 
 use lvs_common::{
-    abi,
+    abi::{Bucket, BucketV6, ConnectionKey, ConnectionKeyV6},
     connections::{self, Entry},
 };
 
-use crate::long_way;
+use crate::{frame::opaque, long_way};
 
 pub(crate) const LOCKED: u32 = 1;
 const OVERFLOWED: u32 = 2;
 
-/// The layouts of buckets.
-trait Layout {
+/// A layout of buckets.
+///
+/// # Safety
+/// The places are inside the bucket for every way, and aligned: entries to eight bytes, the others
+/// to four. A key is words, and nothing between them.
+pub(crate) unsafe trait Layout {
+    /// Names a connection.
+    type Key: Copy + PartialEq;
     const WAYS: usize;
 
     /// Where an entry is.
     fn entry(this: *mut Self, way: usize) -> *mut u64;
-    /// Where the first word of a key is.
-    fn key(this: *mut Self, way: usize) -> *mut u32;
+    /// Where a key is.
+    fn key(this: *mut Self, way: usize) -> *mut Self::Key;
     /// Where the guard is.
     fn guard(this: *mut Self) -> *mut u32;
 }
 
-impl Layout for abi::Bucket {
+// SAFETY: fields of the bucket.
+unsafe impl Layout for Bucket {
+    type Key = ConnectionKey;
     const WAYS: usize = 3;
 
     #[inline(always)]
@@ -38,9 +46,33 @@ impl Layout for abi::Bucket {
     }
 
     #[inline(always)]
-    fn key(this: *mut Self, way: usize) -> *mut u32 {
+    fn key(this: *mut Self, way: usize) -> *mut ConnectionKey {
         // SAFETY: within the bucket for every way.
-        unsafe { (&raw mut (*this).keys).cast::<abi::ConnectionKey>().add(way).cast() }
+        unsafe { (&raw mut (*this).keys).cast::<ConnectionKey>().add(way) }
+    }
+
+    #[inline(always)]
+    fn guard(this: *mut Self) -> *mut u32 {
+        // SAFETY: a field of the bucket.
+        unsafe { &raw mut (*this).guard }
+    }
+}
+
+// SAFETY: fields of the bucket.
+unsafe impl Layout for BucketV6 {
+    type Key = ConnectionKeyV6;
+    const WAYS: usize = 2;
+
+    #[inline(always)]
+    fn entry(this: *mut Self, way: usize) -> *mut u64 {
+        // SAFETY: within the bucket for every way.
+        unsafe { (&raw mut (*this).entries).cast::<u64>().add(way) }
+    }
+
+    #[inline(always)]
+    fn key(this: *mut Self, way: usize) -> *mut ConnectionKeyV6 {
+        // SAFETY: fields of the bucket.
+        unsafe { if way == 0 { &raw mut (*this).first } else { &raw mut (*this).second } }
     }
 
     #[inline(always)]
@@ -65,95 +97,82 @@ impl<L> SharedBucket<L> {
         // SAFETY: transparent over the layout; the cell allows that others write.
         unsafe { &*place.cast::<Self>() }
     }
+}
 
-    /// Its place.
+// SAFETY of all that follows: it reads and writes memory of a map through pointers that `Layout` has
+// made. Accesses are single instructions (volatile or atomic), so that none is seen half done.
+impl<L: Layout> connections::Bucket for SharedBucket<L> {
+    type Key = L::Key;
+    const WAYS: usize = L::WAYS;
+
     #[inline(always)]
-    pub(crate) fn place(&self) -> *mut L {
-        self.0.get()
+    fn entry(&self, way: usize) -> Entry {
+        // SAFETY: see above.
+        Entry::from_word(unsafe { ptr::read_volatile(L::entry(self.0.get(), way)) })
+    }
+
+    #[inline(always)]
+    fn swap(&self, way: usize, old: Entry, new: Entry) -> bool {
+        let place = L::entry(self.0.get(), way);
+        // SAFETY: see above.
+        unsafe { compare_and_swap(place, old.to_word(), new.to_word()) }
+    }
+
+    #[inline(always)]
+    fn has_key(&self, way: usize, key: &L::Key) -> bool {
+        let ours = L::key(self.0.get(), way).cast::<u32>();
+        // Read anew: the compiler would keep the words of the last look at it on the stack.
+        let theirs = opaque(ptr::from_ref(key) as usize) as *const u32;
+        let mut at = 0;
+        while at < size_of::<L::Key>() / 4 {
+            // SAFETY: see above; the other key is words, too.
+            if unsafe { ptr::read_volatile(ours.add(at)) != theirs.add(at).read() } {
+                return false;
+            }
+            at += 1;
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn set_key(&self, way: usize, key: &L::Key) {
+        let ours = L::key(self.0.get(), way).cast::<u32>();
+        let theirs = ptr::from_ref(key).cast::<u32>();
+        let mut at = 0;
+        while at < size_of::<L::Key>() / 4 {
+            // SAFETY: see above; the other key is words, too.
+            unsafe { ptr::write_volatile(ours.add(at), theirs.add(at).read()) };
+            at += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn lock(&self) -> bool {
+        long_way::lvs_lock(L::guard(self.0.get())) != 0
+    }
+
+    #[inline(always)]
+    fn unlock(&self) {
+        let guard = L::guard(self.0.get());
+        // SAFETY: see above; the lowest bit is set, so that one less clears it.
+        unsafe {
+            atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(guard, LOCKED.wrapping_neg())
+        };
+    }
+
+    #[inline(always)]
+    fn has_overflowed(&self) -> bool {
+        // SAFETY: see above.
+        unsafe { ptr::read_volatile(L::guard(self.0.get())) & OVERFLOWED != 0 }
+    }
+
+    #[inline(always)]
+    fn set_overflowed(&self) {
+        let guard = L::guard(self.0.get());
+        // SAFETY: see above; while the lock is held, nobody else writes the guard.
+        unsafe { ptr::write_volatile(guard, ptr::read_volatile(guard) | OVERFLOWED) };
     }
 }
-
-// SAFETY of all that follows: it reads and writes memory of a map through pointers that `Layout` has made: it
-// is inside the bucket and aligned, entries to eight bytes and words to four. Accesses are single
-// instructions (volatile or atomic), so that none is seen half done.
-macro_rules! bucket {
-    ($layout:ty, $words:literal) => {
-        impl connections::Bucket for SharedBucket<$layout> {
-            type Key = [u32; $words];
-            const WAYS: usize = <$layout as Layout>::WAYS;
-
-            #[inline(always)]
-            fn entry(&self, way: usize) -> Entry {
-                // SAFETY: see above.
-                Entry::from_word(unsafe { ptr::read_volatile(<$layout>::entry(self.0.get(), way)) })
-            }
-
-            #[inline(always)]
-            fn swap(&self, way: usize, old: Entry, new: Entry) -> bool {
-                let place = <$layout>::entry(self.0.get(), way);
-                // SAFETY: see above.
-                unsafe { compare_and_swap(place, old.to_word(), new.to_word()) }
-            }
-
-            #[inline(always)]
-            fn has_key(&self, way: usize, key: &Self::Key) -> bool {
-                let place = <$layout>::key(self.0.get(), way);
-                let mut at = 0;
-                while at < $words {
-                    // SAFETY: see above.
-                    if unsafe { ptr::read_volatile(place.add(at)) } != key[at] {
-                        return false;
-                    }
-                    at += 1;
-                }
-                true
-            }
-
-            #[inline(always)]
-            fn set_key(&self, way: usize, key: &Self::Key) {
-                let place = <$layout>::key(self.0.get(), way);
-                let mut at = 0;
-                while at < $words {
-                    // SAFETY: see above.
-                    unsafe { ptr::write_volatile(place.add(at), key[at]) };
-                    at += 1;
-                }
-            }
-
-            #[inline(always)]
-            fn lock(&self) -> bool {
-                long_way::lvs_lock(<$layout>::guard(self.0.get())) != 0
-            }
-
-            #[inline(always)]
-            fn unlock(&self) {
-                let guard = <$layout>::guard(self.0.get());
-                // SAFETY: see above; the lowest bit is set, so that one less clears it.
-                unsafe {
-                    atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(
-                        guard,
-                        LOCKED.wrapping_neg(),
-                    )
-                };
-            }
-
-            #[inline(always)]
-            fn has_overflowed(&self) -> bool {
-                // SAFETY: see above.
-                unsafe { ptr::read_volatile(<$layout>::guard(self.0.get())) & OVERFLOWED != 0 }
-            }
-
-            #[inline(always)]
-            fn set_overflowed(&self) {
-                let guard = <$layout>::guard(self.0.get());
-                // SAFETY: see above; while the lock is held, nobody else writes the guard.
-                unsafe { ptr::write_volatile(guard, ptr::read_volatile(guard) | OVERFLOWED) };
-            }
-        }
-    };
-}
-
-bucket!(abi::Bucket, 3);
 
 /// Replaces `old` by `new`; says whether it was there.
 ///

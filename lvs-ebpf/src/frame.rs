@@ -11,11 +11,19 @@ use lvs_common::frame::Frame;
 
 /// How long a frame is.
 #[derive(Clone, Copy)]
+#[repr(u32)]
 pub(crate) enum Length {
     /// All of it is between `data` and `data_end`.
     Linear,
     /// More of it may be in other buffers; the kernel knows.
     Fragments,
+}
+
+impl Length {
+    #[inline(always)]
+    pub(crate) fn from_number(number: u32) -> Self {
+        if number == 0 { Self::Linear } else { Self::Fragments }
+    }
 }
 
 /// The memory between `data` and `data_end`.
@@ -32,13 +40,13 @@ impl<'a> XdpFrame<'a> {
         Self { context, length, data: context.data(), data_end: context.data_end() }
     }
 
-    /// The address of `N` bytes at `offset`, if they are inside the frame.
+    /// The address of so many bytes at `offset`, if they are inside the frame.
     #[inline(always)]
-    fn at<const N: usize>(&self, offset: usize) -> Option<*mut u8> {
+    fn at(&self, offset: usize, bytes: usize) -> Option<*mut u8> {
         // What was checked is what is used: left to itself, the compiler leaves out a check that
         // follows from another, and the verifier can't follow.
         let start = opaque(self.data + offset);
-        (start + N <= self.data_end).then_some(start as *mut u8)
+        (start + bytes <= self.data_end).then_some(start as *mut u8)
     }
 
     #[inline(always)]
@@ -53,7 +61,7 @@ impl<'a> XdpFrame<'a> {
 
 /// The same value, of which the compiler knows nothing.
 #[inline(always)]
-fn opaque(mut value: usize) -> usize {
+pub(crate) fn opaque(mut value: usize) -> usize {
     // SAFETY: it does nothing. (No instruction at all would leave its line two entries in the line
     // information, which the kernel refuses.)
     unsafe { asm!("{0} = {0}", inout(reg) value, options(pure, nomem, nostack)) };
@@ -88,7 +96,7 @@ impl Frame for XdpFrame<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         const { assert!(N <= 20, "longer than in_words! goes") };
-        let from = self.at::<N>(offset)?;
+        let from = self.at(offset, N)?;
         let mut bytes = [0; N];
         let to = bytes.as_mut_ptr();
         // SAFETY: `at` has found `N` bytes at `from`, and there are as many at `to`.
@@ -105,9 +113,16 @@ impl Frame for XdpFrame<'_> {
     }
 
     #[inline(always)]
+    fn read_words<const N: usize>(&self, offset: usize) -> Option<[u32; N]> {
+        let from = self.at(offset, 4 * N)?;
+        // SAFETY: `at` has found as many bytes at `from`.
+        Some(core::array::from_fn(|at| unsafe { load_u32(from.add(4 * at)) }))
+    }
+
+    #[inline(always)]
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()> {
         const { assert!(N <= 20, "longer than in_words! goes") };
-        let to = self.at::<N>(offset)?;
+        let to = self.at(offset, N)?;
         let from = bytes.as_ptr();
         // SAFETY: as in `read`; the frame is ours alone until the program returns.
         unsafe {

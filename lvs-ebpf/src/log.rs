@@ -46,6 +46,7 @@ pub(crate) fn tell(context: &XdpContext, fate: Fate) {
         | Fate::PassedArp
         | Fate::PassedInactive
         | Fate::AnsweredArp
+        | Fate::AnsweredSolicitation
         | Fate::AnsweredEcho => {}
     }
 }

@@ -8,16 +8,14 @@
 use core::ptr;
 
 use lvs_common::{
-    abi::{Bucket, ConnectionKey},
-    connections::{self, Entry, Inserted},
     flow::Flow,
-    forward,
+    forward::{self, Table},
     packet::transport::Segment,
-    schedule::{self, Slots},
+    schedule::{self, Best, Slots},
 };
 
 use crate::{
-    buckets::{LOCKED, SharedBucket, compare_and_swap},
+    buckets::{LOCKED, compare_and_swap},
     maps::{BpfMaps, MapLoads},
 };
 
@@ -25,54 +23,75 @@ use crate::{
 /// by another packet.
 const SPINS: u32 = 128;
 
-/// [`forward::long_way`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn lvs_long_way(
-    flow: *const Flow<[u8; 4]>,
-    segment: u32,
-    chosen: u32,
-) -> u64 {
-    // SAFETY: the verifier has seen that every caller gives a flow.
-    let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
-    forward::long_way(flow, Segment::from_number(segment), chosen, &BpfMaps::without_packet())
+/// The functions of an address family. Their names are seen from outside, so each has its own.
+macro_rules! family {
+    ($(#[$doc:meta])+ $module:ident, $address:ty,
+     $long_way:ident, $choose:ident, $settle:ident, $find:ident) => {
+        $(#[$doc])+
+        pub(crate) mod $module {
+            use super::*;
+
+            pub(crate) use $choose as choose;
+            pub(crate) use $find as find;
+            pub(crate) use $long_way as long_way;
+            pub(crate) use $settle as settle;
+
+            /// [`forward::long_way`].
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            pub(crate) extern "C" fn $long_way(flow: *const Flow<$address>, segment: u32) -> u64 {
+                // SAFETY: the verifier has seen that every caller gives a flow.
+                let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
+                forward::long_way(flow, Segment::from_number(segment), &BpfMaps::without_packet())
+            }
+
+            /// [`forward::choose`].
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            pub(crate) extern "C" fn $choose(flow: *const Flow<$address>) -> u32 {
+                // SAFETY: the verifier has seen that every caller gives a flow.
+                let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
+                forward::choose(flow, &BpfMaps::without_packet())
+            }
+
+            /// [`forward::settle`].
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            pub(crate) extern "C" fn $settle(
+                flow: *const Flow<$address>,
+                segment: u32,
+                decided: u64,
+            ) -> u64 {
+                // SAFETY: the verifier has seen that every caller gives a flow.
+                let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
+                let (segment, maps) = (Segment::from_number(segment), BpfMaps::without_packet());
+                forward::settle(flow, segment, decided, &maps)
+            }
+
+            /// [`forward::find`].
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            pub(crate) extern "C" fn $find(
+                flow: *const Flow<$address>,
+                segment: u32,
+                table: u32,
+            ) -> u64 {
+                // SAFETY: the verifier has seen that every caller gives a flow.
+                let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
+                let (segment, table) = (Segment::from_number(segment), Table::from_number(table));
+                forward::find(flow, segment, table, &BpfMaps::without_packet())
+            }
+        }
+    };
 }
 
-/// [`forward::holder`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn lvs_holder(flow: *const Flow<[u8; 4]>, segment: u32) -> u32 {
-    // SAFETY: the verifier has seen that every caller gives a flow.
-    let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
-    forward::holder(flow, Segment::from_number(segment), &BpfMaps::without_packet())
+family! {
+    /// For IPv4.
+    v4, [u8; 4], lvs_long_way, lvs_choose, lvs_settle, lvs_find
 }
-
-/// [`forward::choose`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn lvs_choose(flow: *const Flow<[u8; 4]>) -> u32 {
-    // SAFETY: the verifier has seen that every caller gives a flow.
-    let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
-    forward::choose(flow, &BpfMaps::without_packet())
-}
-
-/// [`connections::insert`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(crate) extern "C" fn lvs_insert(
-    first: *mut Bucket,
-    second: *mut Bucket,
-    key: *const ConnectionKey,
-    entry: u64,
-) -> u64 {
-    if first.is_null() || second.is_null() || key.is_null() {
-        return Inserted::Busy.to_word();
-    }
-    // SAFETY: the verifier has seen that every caller gives two buckets of a map and the words of a
-    // key, which lie as the key does.
-    let (first, second, words) =
-        unsafe { (SharedBucket::at(first), SharedBucket::at(second), &*key.cast()) };
-    connections::insert(first, second, words, Entry::from_word(entry)).to_word()
+family! {
+    /// For IPv6.
+    v6, [u8; 16], lvs_long_way_v6, lvs_choose_v6, lvs_settle_v6, lvs_find_v6
 }
 
 /// [`schedule::least`].
@@ -80,6 +99,15 @@ pub(crate) extern "C" fn lvs_insert(
 #[inline(never)]
 pub(crate) extern "C" fn lvs_least(first: u32, n: u32, scheduler: u32) -> u32 {
     schedule::least(Slots { first, n, scheduler }, &MapLoads)
+}
+
+/// [`schedule::compare`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn lvs_compare(slot: u32, scheduler: u32, best: *mut Best) -> u32 {
+    // SAFETY: the verifier has seen that every caller gives one, which nobody else has.
+    let Some(best) = (unsafe { best.as_mut() }) else { return 1 };
+    u32::from(schedule::compare(slot, scheduler, best, &MapLoads))
 }
 
 /// [`schedule::is_overloaded`].

@@ -15,8 +15,16 @@ mod log;
 mod long_way;
 mod maps;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use lvs_common::forward::{self, Verdict};
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{xdp_action, xdp_md},
+    macros::xdp,
+    programs::XdpContext,
+};
+use lvs_common::{
+    forward::{self, Verdict},
+    packet::ethernet,
+};
 
 use crate::{
     frame::{Length, XdpFrame},
@@ -35,11 +43,85 @@ pub(crate) fn lvs_xdp_frags(context: XdpContext) -> u32 {
     run(&context, Length::Fragments)
 }
 
+/// [`forward::run`], with a function for each case.
 #[inline(always)]
 fn run(context: &XdpContext, length: Length) -> u32 {
-    let mut frame = XdpFrame::new(context, length);
-    let maps = BpfMaps::new(context);
-    match forward::run(&mut frame, &maps) {
+    let frame = XdpFrame::new(context, length);
+    let context = context.as_ptr().cast();
+    let length = length as u32;
+    match ethernet::parse(&frame) {
+        Ok(header) if header.ethertype == ethernet::IPV4 => {
+            let payload = header.payload as u32;
+            match lvs_flow(context, length, payload) {
+                CONTROL => lvs_control(context, length, payload),
+                action => action,
+            }
+        }
+        Ok(header) if header.ethertype == ethernet::IPV6 => {
+            let payload = header.payload as u32;
+            match lvs_flow_v6(context, length, payload) {
+                CONTROL => lvs_control_v6(context, length, payload),
+                action => action,
+            }
+        }
+        Ok(_) | Err(_) => lvs_not_ip(context),
+    }
+}
+
+/// Says of a packet that it is a matter for [`forward::control`].
+const CONTROL: u32 = u32::MAX;
+
+/// The cases of an address family. See [`long_way`] for why they are functions.
+macro_rules! family {
+    ($address:ty, $flow:ident, $control:ident) => {
+        /// [`forward::flow`].
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $flow(context: *mut xdp_md, length: u32, payload: u32) -> u32 {
+            let context = XdpContext::new(context);
+            let mut frame = XdpFrame::new(&context, Length::from_number(length));
+            let header = header(payload);
+            match forward::flow::<_, _, $address>(&mut frame, header, &BpfMaps::new(&context)) {
+                Some(verdict) => action(verdict),
+                None => CONTROL,
+            }
+        }
+
+        /// [`forward::control`].
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $control(context: *mut xdp_md, length: u32, payload: u32) -> u32 {
+            let context = XdpContext::new(context);
+            let mut frame = XdpFrame::new(&context, Length::from_number(length));
+            let (header, maps) = (header(payload), BpfMaps::new(&context));
+            action(forward::control::<_, _, $address>(&mut frame, header, &maps))
+        }
+    };
+}
+
+family!([u8; 4], lvs_flow, lvs_control);
+family!([u8; 16], lvs_flow_v6, lvs_control_v6);
+
+/// [`forward::not_ip`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvs_not_ip(context: *mut xdp_md) -> u32 {
+    let context = XdpContext::new(context);
+    // ARP is never so long that there is more of it elsewhere.
+    let mut frame = XdpFrame::new(&context, Length::Linear);
+    action(forward::not_ip(&mut frame, &BpfMaps::new(&context)))
+}
+
+/// The Ethernet header of a frame whose payload starts there, as the callers know.
+#[inline(always)]
+fn header(payload: u32) -> ethernet::Header {
+    // The verifier does not know what they do; masked, it is a small offset in any case.
+    ethernet::Header { ethertype: 0, payload: (payload & 31) as usize }
+}
+
+#[inline(always)]
+fn action(verdict: Verdict) -> u32 {
+    match verdict {
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,
         Verdict::Transmit => xdp_action::XDP_TX,

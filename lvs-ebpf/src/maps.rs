@@ -15,19 +15,22 @@ use aya_ebpf::{
 };
 use lvs_common::{
     abi::{
-        Bucket, FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
-        TemplateKey, Traffic, Vip,
+        Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings,
+        Template, TemplateKey, Traffic, Vip,
     },
-    connections::{Entry, Inserted},
     fate::Fate,
     flow::Flow,
     forward::{FamilyTables, Loads, Table, Tables},
     limits,
     packet::transport::Segment,
-    schedule::Slots,
+    schedule::{Best, Slots},
 };
 
-use crate::{buckets::SharedBucket, clock, log, long_way};
+use crate::{
+    buckets::SharedBucket,
+    clock, log,
+    long_way::{self, v4, v6},
+};
 
 // Hash maps that userspace writes are not preallocated: only then is a value replaced whole, and
 // never reused for another key while a packet still reads it (kernel/bpf/hashtab.c).
@@ -56,11 +59,15 @@ static CONNECTIONS: Array<Bucket, SET_AT_LOAD, SHARED> = Array::new();
 #[btf_map]
 static HALF_OPEN: Array<Bucket, SET_AT_LOAD, SHARED> = Array::new();
 #[btf_map]
+static CONNECTIONS_V6: Array<BucketV6, SET_AT_LOAD, SHARED> = Array::new();
+#[btf_map]
+static HALF_OPEN_V6: Array<BucketV6, SET_AT_LOAD, SHARED> = Array::new();
+#[btf_map]
 static TEMPLATES: LruHashMap<TemplateKey, Template, { limits::TEMPLATES }> = LruHashMap::new();
 #[btf_map]
 static FRAGMENTS: LruHashMap<FragmentKey, u32, { limits::FRAGMENTS }> = LruHashMap::new();
 #[btf_map]
-static VIPS: HashMap<[u8; 4], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
+static VIPS: HashMap<[u8; 16], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
 static INTERFACES: HashMap<u32, Interface, { limits::INTERFACES }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
@@ -96,66 +103,55 @@ impl<'a> BpfMaps<'a> {
     }
 }
 
-impl FamilyTables<[u8; 4]> for BpfMaps<'_> {
-    type Bucket = SharedBucket<Bucket>;
+macro_rules! family {
+    ($address:ty, $bucket:ty, [$established:ident, $half_open:ident], [$n:ident, $n_half_open:ident],
+     $functions:ident) => {
+        impl FamilyTables<$address> for BpfMaps<'_> {
+            type Bucket = SharedBucket<$bucket>;
 
-    #[inline(always)]
-    fn service(&self, vip: [u8; 4], port: [u8; 2], protocol: u8) -> Option<Service> {
-        // SAFETY: not preallocated, so the value stays as it is while this program reads it.
-        unsafe { SERVICES.get(ServiceKey { vip, port, protocol, reserved: 0 }) }.copied()
-    }
+            #[inline(always)]
+            fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
+                let bucket = match table {
+                    Table::Established => $established.get_ptr_mut(index),
+                    Table::HalfOpen => $half_open.get_ptr_mut(index),
+                };
+                // SAFETY: the map's own memory, aligned as its values are.
+                bucket.map(|bucket| unsafe { SharedBucket::at(bucket) })
+            }
 
-    #[inline(always)]
-    fn is_vip(&self, address: [u8; 4]) -> bool {
-        VIPS.get_ptr(address).is_some()
-    }
+            #[inline(always)]
+            fn n_buckets(&self, table: Table, settings: &Settings) -> u32 {
+                match table {
+                    Table::Established => settings.$n,
+                    Table::HalfOpen => settings.$n_half_open,
+                }
+            }
 
-    #[inline(always)]
-    fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
-        let bucket = match table {
-            Table::Established => CONNECTIONS.get_ptr_mut(index),
-            Table::HalfOpen => HALF_OPEN.get_ptr_mut(index),
-        };
-        // SAFETY: the map's own memory, aligned as its values are.
-        bucket.map(|bucket| unsafe { SharedBucket::at(bucket) })
-    }
+            #[inline(always)]
+            fn long_way(&self, flow: &Flow<$address>, segment: Segment) -> u64 {
+                $functions::long_way(flow, segment as u32)
+            }
 
-    #[inline(always)]
-    fn n_buckets(&self, table: Table, settings: &Settings) -> u32 {
-        match table {
-            Table::Established => settings.buckets,
-            Table::HalfOpen => settings.half_open_buckets,
+            #[inline(always)]
+            fn choose(&self, flow: &Flow<$address>) -> u32 {
+                $functions::choose(flow)
+            }
+
+            #[inline(always)]
+            fn settle(&self, flow: &Flow<$address>, segment: Segment, decided: u64) -> u64 {
+                $functions::settle(flow, segment as u32, decided)
+            }
+
+            #[inline(always)]
+            fn find(&self, flow: &Flow<$address>, segment: Segment, table: Table) -> u64 {
+                $functions::find(flow, segment as u32, table as u32)
+            }
         }
-    }
-
-    #[inline(always)]
-    fn long_way(&self, flow: &Flow<[u8; 4]>, segment: Segment, chosen: u32) -> u64 {
-        long_way::lvs_long_way(flow, segment as u32, chosen)
-    }
-
-    #[inline(always)]
-    fn holder(&self, flow: &Flow<[u8; 4]>, segment: Segment) -> u32 {
-        long_way::lvs_holder(flow, segment as u32)
-    }
-
-    #[inline(always)]
-    fn choose(&self, flow: &Flow<[u8; 4]>) -> u32 {
-        long_way::lvs_choose(flow)
-    }
-
-    #[inline(always)]
-    fn insert(
-        &self,
-        first: &Self::Bucket,
-        second: &Self::Bucket,
-        words: &[u32; 3],
-        entry: Entry,
-    ) -> Inserted {
-        let (first, second) = (first.place(), second.place());
-        let key = ptr::from_ref(words).cast();
-        Inserted::from_word(long_way::lvs_insert(first, second, key, entry.to_word()))
-    }
+    };
 }
+
+family!([u8; 4], Bucket, [CONNECTIONS, HALF_OPEN], [buckets, half_open_buckets], v4);
+family!([u8; 16], BucketV6, [CONNECTIONS_V6, HALF_OPEN_V6], [buckets_v6, half_open_buckets_v6], v6);
 
 /// The slots and loads, which need no packet.
 pub(crate) struct MapLoads;
@@ -175,6 +171,11 @@ impl Loads for MapLoads {
     #[inline(always)]
     fn is_overloaded(&self, real_server: u32) -> bool {
         long_way::lvs_is_overloaded(real_server) != 0
+    }
+
+    #[inline(always)]
+    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
+        long_way::lvs_compare(slot, scheduler, best) != 0
     }
 
     #[inline(always)]
@@ -200,6 +201,11 @@ impl Loads for BpfMaps<'_> {
     #[inline(always)]
     fn is_overloaded(&self, real_server: u32) -> bool {
         MapLoads.is_overloaded(real_server)
+    }
+
+    #[inline(always)]
+    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
+        MapLoads.compare(slot, scheduler, best)
     }
 
     #[inline(always)]
@@ -231,6 +237,17 @@ impl Tables for BpfMaps<'_> {
     fn interface(&self) -> Option<Interface> {
         // SAFETY: not preallocated, as above.
         unsafe { INTERFACES.get(self.ingress()) }.copied()
+    }
+
+    #[inline(always)]
+    fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        // SAFETY: not preallocated, so the value stays as it is while this program reads it.
+        unsafe { SERVICES.get(key) }
+    }
+
+    #[inline(always)]
+    fn is_vip(&self, address: &[u8; 16]) -> bool {
+        VIPS.get_ptr(address).is_some()
     }
 
     #[inline(always)]
@@ -294,12 +311,8 @@ impl Tables for BpfMaps<'_> {
 
     #[inline(always)]
     fn account(&self, service: u32, real_server: u32, traffic: Traffic) {
-        let counters = [SERVICE_TRAFFIC.get_ptr_mut(service), RS_TRAFFIC.get_ptr_mut(real_server)];
-        for counter in counters.into_iter().flatten() {
-            // SAFETY: the value is this CPU's own, and XDP programs do not interrupt each other on
-            // one CPU.
-            unsafe { *counter += traffic };
-        }
+        add(SERVICE_TRAFFIC.get_ptr_mut(service), traffic);
+        add(RS_TRAFFIC.get_ptr_mut(real_server), traffic);
     }
 
     #[inline(always)]
@@ -308,8 +321,18 @@ impl Tables for BpfMaps<'_> {
             log::tell(context, fate);
         }
         if let Some(counter) = FATES.get_ptr_mut(fate.index()) {
-            // SAFETY: as in `account`.
+            // SAFETY: as in `add`.
             unsafe { *counter = (*counter).wrapping_add(1) };
         }
+    }
+}
+
+/// Adds to a counter of this CPU.
+#[inline(always)]
+fn add(counter: Option<*mut Traffic>, traffic: Traffic) {
+    if let Some(counter) = counter {
+        // SAFETY: the value is this CPU's own, and XDP programs do not interrupt each other on one
+        // CPU.
+        unsafe { *counter += traffic };
     }
 }

@@ -74,10 +74,14 @@ pub enum XdpMode {
 /// The `[connections]` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// Connections there is room for.
+    /// IPv4 connections there is room for.
     pub size: u32,
-    /// Connections that are not established yet.
+    /// IPv4 connections that are not established yet.
     pub half_open: u32,
+    /// IPv6 connections there is room for.
+    pub ipv6_size: u32,
+    /// IPv6 connections that are not established yet.
+    pub ipv6_half_open: u32,
     /// How long a connection may be silent.
     pub timeouts: Timeouts,
 }
@@ -104,6 +108,8 @@ impl Default for Connections {
         Self {
             size: limits::CONNECTIONS,
             half_open: limits::HALF_OPEN,
+            ipv6_size: limits::CONNECTIONS,
+            ipv6_half_open: limits::HALF_OPEN,
             timeouts: Timeouts::default(),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
 };
 
 use crate::{
@@ -61,6 +61,18 @@ impl Director {
         services
             .flat_map(|service| {
                 service.real_servers.iter().map(|it| it.address).chain(service.sorry_server)
+            })
+            .collect()
+    }
+
+    /// The virtual addresses that are of IPv6.
+    #[must_use]
+    pub fn ipv6_vips(&self) -> BTreeSet<Ipv6Addr> {
+        let services = self.config.virtual_services.iter();
+        services
+            .filter_map(|service| match service.id.address {
+                IpAddr::V6(address) => Some(address),
+                IpAddr::V4(_) => None,
             })
             .collect()
     }

@@ -1,9 +1,12 @@
-//! Where the real servers are: the kernel's links, routes and neighbours.
+//! The network around the director: the kernel's links, routes and neighbours, and the groups that
+//! IPv6 VIPs need.
 
 mod neighbours;
 pub mod netlink;
+mod solicited;
 
 pub use neighbours::{Action, NeighbourState, Neighbours, TICK};
+pub use solicited::SolicitedNodes;
 
 use crate::model::MacAddr;
 

@@ -176,7 +176,15 @@ fn addresses_that_no_host_has() {
             "255.255.255.255 is the broadcast address; expected the address of a host",
         ),
         ("192.0.2.256", "found \"192.0.2.256\"; expected an IP address, like \"192.0.2.10\""),
-        ("2001:db8::1", "2001:db8::1: IPv6 is not there yet"),
+        ("::", ":: means any address; expected the address of a host"),
+        ("::1", "::1 is a loopback address; expected the address of a host"),
+        ("ff02::1", "ff02::1 is a multicast address; expected the address of a host"),
+        ("fe80::1", "fe80::1 is a link-local address; expected the address of a host"),
+        (
+            "::ffff:192.0.2.1",
+            "::ffff:192.0.2.1 is an IPv4 address in IPv6's clothes, which never is on a wire; \
+             expected the address of a host",
+        ),
     ] {
         let text = format!(
             "[director]\nname = \"a\"\ninterfaces = [\"b\"]\n[[virtual_service]]\naddress = \

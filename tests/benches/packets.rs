@@ -61,21 +61,11 @@ fn main() -> anyhow::Result<()> {
         dataplane.write(&write)?;
     }
 
-    let ack = frames::tcp(1000, world::SINGLE_PORT, frames::ACK);
-    run(&mut dataplane, &frames::tcp(1000, world::SINGLE_PORT, frames::SYN), 1)?;
-    run(&mut dataplane, &ack, 1)?;
-    let datagram = frames::udp(1000, 53, b"query");
-    run(&mut dataplane, &datagram, 2)?;
-    let not_ours = frames::tcp_to([10, 77, 0, 3], 1000, 8080, frames::ACK, b"");
-    let no_service = frames::tcp(1000, 8080, frames::ACK);
-
     let mut rows = Vec::new();
-    for (name, frame) in [
-        ("known TCP connection", ack),
-        ("known UDP connection", datagram),
-        ("not ours", not_ours),
-        ("another port of a VIP", no_service),
-    ] {
+    for (name, before, frame) in packets() {
+        for frame in before {
+            run(&mut dataplane, &frame, 1)?;
+        }
         rows.push(measure(&mut dataplane, name, &frame)?);
     }
     print(&rows);
@@ -83,6 +73,48 @@ fn main() -> anyhow::Result<()> {
         fs::write(file, serde_json::to_string_pretty(&rows)?)?;
     }
     Ok(())
+}
+
+type Frame = Vec<u8>;
+
+/// Packets that leave the tables as they are: what came before, and what is measured.
+fn packets() -> Vec<(&'static str, Vec<Frame>, Frame)> {
+    use frames::{ACK, SYN, fragments, icmp_error, ping, tagged, tcp, tcp_to, udp, v6};
+    use world::{SINGLE_PORT, VIP, VIP_V6, VLAN_PORT};
+
+    let open = |port, service| vec![tcp(port, service, SYN), tcp(port, service, ACK)];
+    let known = tcp(1000, SINGLE_PORT, ACK);
+    let known_v6 = v6::tcp(1000, SINGLE_PORT, ACK);
+    let datagram = udp(1000, 53, b"query");
+    let datagram_v6 = v6::udp(1000, 53, b"query");
+    let [first, later] = fragments(1001, 53, 501);
+    let [first_v6, later_v6] = v6::fragments(1001, 53, 501);
+    let in_vlan = |frame| tagged(frame, world::VLAN + 1);
+    vec![
+        ("known TCP connection", open(1000, SINGLE_PORT), known.clone()),
+        ("  in a VLAN", vec![], in_vlan(known)),
+        (
+            "  to a server in another VLAN",
+            open(1002, VLAN_PORT),
+            in_vlan(tcp(1002, VLAN_PORT, ACK)),
+        ),
+        ("  over IPv6", vec![v6::tcp(1000, SINGLE_PORT, SYN), known_v6.clone()], known_v6),
+        ("known UDP connection", vec![datagram.clone(), datagram.clone()], datagram),
+        ("  over IPv6", vec![datagram_v6.clone(), datagram_v6.clone()], datagram_v6),
+        ("later fragment", vec![first], later),
+        ("  over IPv6", vec![first_v6], later_v6),
+        ("SYN of a half-open connection", vec![], tcp(1003, SINGLE_PORT, SYN)),
+        ("stray ACK", vec![], tcp(1004, SINGLE_PORT, ACK)),
+        ("ICMP error", vec![], icmp_error(3, 4, 6, 1000, SINGLE_PORT)),
+        ("ICMPv6 error", vec![], v6::icmp_error(2, 0, 6, 1000, SINGLE_PORT)),
+        ("who has the VIP?", vec![], frames::arp(1, VIP)),
+        ("not ours", vec![], tcp_to([10, 77, 0, 3], 1000, 8080, ACK, b"")),
+        ("  over IPv6", vec![], v6::tcp_to(v6::DIRECTOR, 1000, 8080, ACK)),
+        ("  ping", vec![], ping([10, 77, 0, 3])),
+        ("  ping over IPv6", vec![], v6::ping(v6::DIRECTOR)),
+        ("another port of a VIP", vec![], tcp(1000, 8080, ACK)),
+        ("  over IPv6", vec![], v6::tcp_to(VIP_V6, 1000, 8080, ACK)),
+    ]
 }
 
 fn measure(dataplane: &mut BpfDataplane, name: &'static str, frame: &[u8]) -> anyhow::Result<Row> {
@@ -108,8 +140,8 @@ fn run(dataplane: &mut BpfDataplane, frame: &[u8], repeat: u32) -> anyhow::Resul
 
 #[expect(clippy::print_stdout, reason = "the result of the benchmark")]
 fn print(rows: &[Row]) {
-    println!("{:<28} {:>10} {:>10} {:>10}", "ns for a packet", "median", "min", "max");
+    println!("{:<30} {:>10} {:>10} {:>10}", "ns for a packet", "median", "min", "max");
     for Row { name, median_ns, min_ns, max_ns } in rows {
-        println!("{name:<28} {median_ns:>10} {min_ns:>10} {max_ns:>10}");
+        println!("{name:<30} {median_ns:>10} {min_ns:>10} {max_ns:>10}");
     }
 }

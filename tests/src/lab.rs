@@ -25,7 +25,7 @@ mod web;
 
 use std::{
     env, fs, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
     path::Path,
     process::{Command, Output},
     time::Duration,
@@ -37,7 +37,7 @@ pub use self::{
     capture::Capture,
     connection::Connection,
     host::Host,
-    lvsd::{Lvsd, LvsdCommand, config, program, traces},
+    lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     process::{Process, wait_for},
     status::{Part, status},
 };
@@ -45,8 +45,8 @@ use self::{lock::Lock, process::output};
 
 /// The virtual IP address that the real servers and [`config`] have.
 pub const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 100);
-/// The same as IPv6; nothing forwards to it yet.
-const VIP_V6: &str = "fd77::100";
+/// The same as IPv6.
+pub const VIP_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 0x100);
 /// The usual weights of rs1, rs2 and rs3.
 pub const WEIGHTS: [u16; 3] = [3, 2, 1];
 /// What the client asks for to reach the virtual service.

@@ -45,7 +45,8 @@ fn bpftool_shows_named_fields() -> Result<()> {
     let (client, vip) = (json!([10, 77, 0, 2]), json!([10, 77, 0, 100]));
 
     let service = only("services")?;
-    assert_eq!(service["key"]["vip"], vip, "{service:#}");
+    let mapped = json!([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 77, 0, 100]);
+    assert_eq!(service["key"]["vip"], mapped, "{service:#}");
     assert_eq!(service["key"]["port"], json!([0, 80]), "{service:#}");
     assert_eq!(service["key"]["protocol"], 6, "{service:#}");
     assert_eq!(service["value"]["n_slots"], 6, "{service:#}");

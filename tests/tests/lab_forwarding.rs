@@ -186,7 +186,7 @@ fn what_is_not_ours_is_untouched() -> Result<()> {
     lab.run(Host::Client, &["ping", "-c", "3", "-i", "0.01", "-W", "2", &director])?;
     lab.run(
         Host::Client,
-        &["ping", "-c", "3", "-i", "0.01", "-W", "2", &Host::Director.address_v6()],
+        &["ping", "-c", "3", "-i", "0.01", "-W", "2", &Host::Director.address_v6().to_string()],
     )?;
     lab.run(Host::Director, &["curl", "-sf", "-m", "2", "http://10.77.0.11/"])?;
 

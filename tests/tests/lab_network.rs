@@ -9,7 +9,7 @@ use lvs_tests::lab::{Host, Lab, Options, VIP, is_up};
 fn every_host_reaches_every_other_by_both_protocols() -> Result<()> {
     let lab = Lab::up(Options::default())?;
     for to in Host::ALL {
-        for address in [to.address().to_string(), to.address_v6()] {
+        for address in [to.address().to_string(), to.address_v6().to_string()] {
             lab.run(Host::Client, &["ping", "-c", "1", "-W", "2", &address])?;
         }
     }

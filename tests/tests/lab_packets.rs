@@ -1,34 +1,33 @@
 //! What is not plain TCP, over the lab's wires.
 
 use std::{
-    io::Read as _,
-    net::{SocketAddr, TcpStream, UdpSocket},
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
     thread,
     time::Duration,
 };
 
 use anyhow::{Result, bail};
-use lvs_tests::lab::{Host, Lab, Lvsd, Options, VIP, config};
+use lvs_tests::lab::{
+    Host, Lab, Lvsd, Options, VIP, VIP_V6, config, config_of_both, service, wait_for,
+};
 
 const ECHO_PORT: u16 = 7;
+/// Who answers there.
+const ECHO_SERVERS: [(Host, u16); 2] = [(Host::Rs1, 1), (Host::Rs2, 1)];
+
+const VIPS: [IpAddr; 2] = [IpAddr::V4(VIP), IpAddr::V6(VIP_V6)];
 
 /// A lab with a UDP echo service beside the web: two real servers, as many connections to each.
-fn lab(extra: &str) -> Result<(Lab, Lvsd)> {
+fn lab(vip: IpAddr, keys: &str) -> Result<(Lab, Lvsd)> {
     let lab = Lab::up(Options::default())?;
-    for host in [Host::Rs1, Host::Rs2] {
-        let socket = lab.within(host, || UdpSocket::bind((VIP, ECHO_PORT)))??;
+    for (host, _) in ECHO_SERVERS {
+        let socket = lab.within(host, || UdpSocket::bind((vip, ECHO_PORT)))??;
         // It ends with the test's process.
         thread::spawn(move || echo(&socket, host));
     }
-    let mut text = config(Host::Director, [1, 1, 1]);
-    text += &format!(
-        "\n[[virtual_service]]\naddress = \"{VIP}\"\nport = {ECHO_PORT}\nprotocol = \"udp\"\n{extra}"
-    );
-    for host in [Host::Rs1, Host::Rs2] {
-        let address = host.address();
-        text += &format!("[[virtual_service.real_server]]\naddress = \"{address}\"\n");
-    }
-    let lvsd = lab.start_lvsd(Host::Director, &text)?;
+    let echo = service(vip, ECHO_PORT, "udp", keys, &ECHO_SERVERS);
+    let lvsd = lab.start_lvsd(Host::Director, &(config_of_both(Host::Director) + &echo))?;
     lvsd.wait_until_up()?;
     Ok((lab, lvsd))
 }
@@ -44,10 +43,11 @@ fn echo(socket: &UdpSocket, host: Host) {
     }
 }
 
-fn client(lab: &Lab) -> Result<UdpSocket> {
-    let socket = lab.within(Host::Client, || UdpSocket::bind("0.0.0.0:0"))??;
+fn client(lab: &Lab, vip: IpAddr) -> Result<UdpSocket> {
+    let any = if vip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = lab.within(Host::Client, || UdpSocket::bind(any))??;
     socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-    socket.connect((VIP, ECHO_PORT))?;
+    socket.connect((vip, ECHO_PORT))?;
     Ok(socket)
 }
 
@@ -64,32 +64,76 @@ fn ask(socket: &UdpSocket, payload: &[u8]) -> Result<String> {
 
 #[test]
 fn the_director_answers_pings_of_the_vip() -> Result<()> {
-    let (lab, _lvsd) = lab("")?;
-    let vip = VIP.to_string();
-    lab.run(Host::Client, &["ping", "-c", "3", "-i", "0.2", "-W", "2", &vip])?;
+    for vip in VIPS {
+        let (lab, lvsd) = lab(vip, "")?;
+        let address = vip.to_string();
+        lab.run(Host::Client, &["ping", "-c", "3", "-i", "0.2", "-W", "2", &address])?;
+        assert_eq!(lvsd.fate("answered_echo")?, 3);
+    }
+    Ok(())
+}
+
+#[test]
+fn web_requests_over_ipv6_go_by_the_weights() -> Result<()> {
+    let (lab, lvsd) = lab(VIP_V6.into(), "")?;
+    let mut answers: Vec<_> = lab
+        .curl(&["-6", "--header", "Connection: close", &format!("http://[{VIP_V6}]/?[1-12]")])?
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    answers.sort();
+    let expected = [["rs1"; 6].as_slice(), &["rs2"; 4], &["rs3"; 2]].concat();
+    assert_eq!(answers, expected);
+    // Whoever asked for the VIP's MAC was answered by the program: no kernel has it.
+    assert!(lvsd.fate("answered_solicitation")? > 0);
+
+    let list = lvsd.services()?;
+    assert_eq!(list["services"][1]["address"], VIP_V6.to_string(), "{list:#}");
+    assert_eq!(list["services"][1]["connections"], 12, "{list:#}");
+    Ok(())
+}
+
+#[test]
+fn connections_of_both_families_are_listed() -> Result<()> {
+    let (lab, _lvsd) = lab(VIP_V6.into(), "")?;
+    let mut open = Vec::new();
+    for vip in VIPS {
+        let mut connection = lab.connect_to(vip)?;
+        connection.request()?;
+        open.push(connection);
+    }
+    let output = lab.lvsctl(&["connections"])?;
+    let text = String::from_utf8(output.stdout)?;
+    for (client, vip) in [("10.77.0.2:", "10.77.0.100:80"), ("[fd77::2]:", "[fd77::100]:80")] {
+        let is_meant = |line: &&str| line.contains(client) && line.contains(vip);
+        let line = text.lines().find(is_meant).unwrap_or_default();
+        assert!(line.starts_with("tcp") && line.contains("ESTABLISHED"), "{text}");
+    }
     Ok(())
 }
 
 #[test]
 fn udp_stays_with_its_server() -> Result<()> {
-    let (lab, _lvsd) = lab("")?;
-    let mut servers = Vec::new();
-    for _ in 0..4 {
-        let socket = client(&lab)?;
-        let first = ask(&socket, b"first")?;
-        for _ in 0..5 {
-            assert_eq!(ask(&socket, b"again")?, first);
+    for vip in VIPS {
+        let (lab, _lvsd) = lab(vip, "")?;
+        let mut servers = Vec::new();
+        for _ in 0..4 {
+            let socket = client(&lab, vip)?;
+            let first = ask(&socket, b"first")?;
+            for _ in 0..5 {
+                assert_eq!(ask(&socket, b"again")?, first);
+            }
+            servers.push(first);
         }
-        servers.push(first);
+        assert_eq!(servers, ["rs1", "rs2", "rs1", "rs2"]);
     }
-    assert_eq!(servers, ["rs1", "rs2", "rs1", "rs2"]);
     Ok(())
 }
 
 #[test]
 fn one_packet_at_a_time_stays_nowhere() -> Result<()> {
-    let (lab, _lvsd) = lab("one_packet = true\n")?;
-    let socket = client(&lab)?;
+    let (lab, _lvsd) = lab(VIP.into(), "one_packet = true")?;
+    let socket = client(&lab, VIP.into())?;
     let servers: Result<Vec<_>> = (0..4).map(|_| ask(&socket, b"datagram")).collect();
     assert_eq!(servers?, ["rs1", "rs2", "rs1", "rs2"]);
     Ok(())
@@ -97,22 +141,38 @@ fn one_packet_at_a_time_stays_nowhere() -> Result<()> {
 
 #[test]
 fn a_datagram_in_fragments_arrives() -> Result<()> {
-    let (lab, _lvsd) = lab("")?;
-    let payload: Vec<u8> = (0..9_000u32).map(|at| at as u8).collect();
-    for _ in 0..4 {
-        let socket = client(&lab)?;
-        ask(&socket, &payload)?;
-        ask(&socket, &payload)?;
+    for vip in VIPS {
+        let (lab, lvsd) = lab(vip, "")?;
+        let payload: Vec<u8> = (0..9_000u32).map(|at| at as u8).collect();
+        for _ in 0..4 {
+            let socket = client(&lab, vip)?;
+            ask(&socket, &payload)?;
+            ask(&socket, &payload)?;
+        }
+        assert_eq!(lvsd.fate("dropped_fragment")?, 0);
     }
     Ok(())
 }
 
+/// Another host that takes the VIP for itself is told that it is taken, as IPv6 hosts ask before.
+#[test]
+fn the_ipv6_vip_is_defended() -> Result<()> {
+    let (lab, _lvsd) = lab(VIP_V6.into(), "")?;
+    let address = format!("{VIP_V6}/64");
+    lab.run(Host::Standby, &["sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=1"])?;
+    lab.run(Host::Standby, &["ip", "addr", "add", &address, "dev", "eth0"])?;
+    wait_for("the kernel to give up the address", Duration::from_secs(5), || {
+        let show = lab.run(Host::Standby, &["ip", "addr", "show", "dev", "eth0"]).ok()?;
+        show.contains("dadfailed").then_some(())
+    })
+}
+
 #[test]
 fn a_connection_of_a_removed_server_is_reset_at_once() -> Result<()> {
-    let (lab, mut lvsd) = lab("")?;
+    let (lab, mut lvsd) = lab(VIP.into(), "")?;
     let vip = SocketAddr::from((VIP, 80));
     let mut streams = lab.within(Host::Client, || {
-        (0..3).map(|_| TcpStream::connect(vip)).collect::<std::io::Result<Vec<_>>>()
+        (0..6).map(|_| TcpStream::connect(vip)).collect::<std::io::Result<Vec<_>>>()
     })??;
     // All that is left is rs3, which knows nothing of the connections to the others.
     let text = config(Host::Director, [1, 1, 1]);
@@ -127,14 +187,14 @@ fn a_connection_of_a_removed_server_is_reset_at_once() -> Result<()> {
     for stream in &mut streams {
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         let mut answer = String::new();
-        let read = std::io::Write::write_all(stream, request)
-            .and_then(|()| stream.read_to_string(&mut answer));
+        let read = stream.write_all(request).and_then(|()| stream.read_to_string(&mut answer));
         ends.push(match read {
             Ok(_) => answer.lines().last().unwrap_or_default().to_owned(),
             Err(error) => format!("{:?}", error.kind()),
         });
     }
     ends.sort();
-    assert_eq!(ends, ["ConnectionReset", "ConnectionReset", "rs3"]);
+    let expected = [["ConnectionReset"; 5].as_slice(), &["rs3"]].concat();
+    assert_eq!(ends, expected);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use lvs_tests::lab::{self, Host, Lab, Part, URL, program};
+use lvs_tests::lab::{self, Host, Lab, Part, URL, VIP_V6, program};
 
 use crate::{build, privilege};
 
@@ -43,7 +43,7 @@ fn up() -> Result<()> {
         eprintln!("lab: takes the place of the one that is there");
     }
     let lab = Lab::up(AT_ONCE)?;
-    let lvsd = lab.start_lvsd(Host::Director, &lab::config(Host::Director, lab::WEIGHTS))?;
+    let lvsd = lab.start_lvsd(Host::Director, &lab::config_of_both(Host::Director))?;
     lvsd.wait_until_up()?;
     eprintln!("lab: is up, until `cargo xtask lab down`");
     eprintln!("{}", hints()?);
@@ -80,7 +80,7 @@ fn status() -> Result<()> {
 /// What can be done with a lab that is up.
 pub(crate) fn hints() -> Result<String> {
     Ok(format!(
-        "  a request:   ip netns exec {} curl {URL}\n  \
+        "  a request:   ip netns exec {} curl {URL} (or http://[{VIP_V6}]/)\n  \
            the table:   {} --socket {} list\n  \
            the maps:    bpftool map dump pinned {}/services",
         Host::Client.namespace(),

@@ -62,7 +62,7 @@ fn in_the_lab(once: bool) -> Result<()> {
     eprintln!("run: brings up the lab: a client, two directors, three web servers, one switch");
     let lab = Lab::up(lab_verb::AT_ONCE)?;
     eprintln!("run: starts lvsd on the director");
-    let lvsd = lab.start_lvsd(Host::Director, &lab::config(Host::Director, lab::WEIGHTS))?;
+    let lvsd = lab.start_lvsd(Host::Director, &lab::config_of_both(Host::Director))?;
     lvsd.wait_until_up()?;
 
     eprintln!("run: the client makes {REQUESTS} requests to {URL}");

@@ -41,6 +41,35 @@ pub struct Found {
     pub entry: Entry,
 }
 
+impl Found {
+    const WAY_SHIFT: u32 = 3;
+    const IN_SECOND: u8 = 1 << 6;
+
+    /// As a word, because that is what a BPF function returns: the entry, with the place in those bits
+    /// of its state that a live one does not need. Zero for none.
+    #[inline(always)]
+    #[must_use]
+    pub fn to_word(found: Option<Self>) -> u64 {
+        let Some(Self { way, in_second, entry }) = found else { return 0 };
+        let in_second = if in_second { Self::IN_SECOND } else { 0 };
+        let state = entry.state | (way as u8) << Self::WAY_SHIFT | in_second;
+        Entry { state, ..entry }.to_word()
+    }
+
+    /// What a word says.
+    #[inline(always)]
+    #[must_use]
+    pub fn from_word(word: u64) -> Option<Self> {
+        let entry = Entry::from_word(word);
+        let state = entry.state & ((1 << Self::WAY_SHIFT) - 1);
+        (state != state::FREE).then_some(Self {
+            way: usize::from(entry.state >> Self::WAY_SHIFT & 3),
+            in_second: entry.state & Self::IN_SECOND != 0,
+            entry: Entry { state, ..entry },
+        })
+    }
+}
+
 /// What became of an insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
@@ -145,6 +174,7 @@ impl Inserted {
 }
 
 /// Records a connection that was not found, and is seen now.
+#[inline(always)]
 pub fn insert<B: Bucket>(first: &B, second: &B, key: &B::Key, entry: Entry) -> Inserted {
     if !first.lock() {
         return Inserted::Busy;

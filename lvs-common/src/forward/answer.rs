@@ -1,53 +1,59 @@
-//! What the director answers itself, so that a VIP need not be on any interface: ARP and echo.
+//! What the director answers itself, so that a VIP need not be on any interface: ARP, neighbour
+//! solicitations and echo.
 
-use super::{FamilyTables, Tables, check_active};
+use super::{Tables, check_active};
 use crate::{
     abi::Settings,
     fate::Fate,
-    flow::Address,
+    flow::Address as _,
     frame::Frame,
-    packet::{arp, ethernet, ethernet::Mac, icmp},
+    packet::{Family, arp, ethernet, ethernet::Mac, icmp, ndp},
 };
 
-/// An address whose echo requests can be answered.
-pub(super) trait EchoAddress: Address {
-    /// Turns the request into the reply, but for the Ethernet header.
-    fn answer<F: Frame + ?Sized>(frame: &mut F, echo: &icmp::Echo<Self>) -> Option<()>;
-}
-
-impl EchoAddress for [u8; 4] {
-    #[inline(always)]
-    fn answer<F: Frame + ?Sized>(frame: &mut F, echo: &icmp::Echo<Self>) -> Option<()> {
-        icmp::answer_echo_v4(frame, echo)
-    }
-}
-
 #[inline(always)]
-pub(super) fn arp<F: Frame + ?Sized, T: Tables + FamilyTables<[u8; 4]>>(
+pub(super) fn arp<F: Frame + ?Sized, T: Tables>(
     frame: &mut F,
     request: &arp::Request,
     tables: &T,
     settings: &Settings,
 ) -> Fate {
-    if !tables.is_vip(request.target) {
+    if !tables.is_vip(&request.target.to_v6()) {
         return Fate::PassedArp;
     }
     let mac = match answering_mac(tables, settings) {
         Ok(mac) => mac,
         Err(fate) => return fate,
     };
-    let answered = arp::reply(frame, request, mac);
-    send_back(frame, answered, request.sender_mac, mac, Fate::AnsweredArp)
+    let answered = arp::reply(frame, request, mac).map(|()| request.sender_mac);
+    send_back(frame, answered, mac, Fate::AnsweredArp)
 }
 
 #[inline(always)]
-pub(super) fn echo<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: EchoAddress>(
+pub(super) fn solicitation<F: Frame + ?Sized, T: Tables>(
+    frame: &mut F,
+    solicitation: &ndp::Solicitation,
+    tables: &T,
+    settings: &Settings,
+) -> Fate {
+    if !tables.is_vip(&solicitation.target) {
+        return Fate::PassedIcmp;
+    }
+    let mac = match answering_mac(tables, settings) {
+        Ok(mac) => mac,
+        Err(fate) => return fate,
+    };
+    let answered = ndp::advertise(frame, solicitation, mac);
+    send_back(frame, answered, mac, Fate::AnsweredSolicitation)
+}
+
+#[inline(always)]
+pub(super) fn echo<F: Frame + ?Sized, T: Tables, A: Family>(
     frame: &mut F,
     echo: &icmp::Echo<A>,
     tables: &T,
     settings: &Settings,
 ) -> Fate {
-    if !tables.is_vip(echo.target) {
+    if !tables.is_vip(&echo.target.to_v6()) {
         return Fate::PassedIcmp;
     }
     let mac = match answering_mac(tables, settings) {
@@ -55,8 +61,8 @@ pub(super) fn echo<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: EchoAddres
         Err(fate) => return fate,
     };
     let Some(sender) = ethernet::source(frame) else { return Fate::PassedMalformed };
-    let answered = A::answer(frame, echo);
-    send_back(frame, answered, sender, mac, Fate::AnsweredEcho)
+    let answered = A::answer_echo(frame, echo).map(|()| sender);
+    send_back(frame, answered, mac, Fate::AnsweredEcho)
 }
 
 /// The MAC that the director answers with.
@@ -70,12 +76,11 @@ fn answering_mac<T: Tables>(tables: &T, settings: &Settings) -> Result<Mac, Fate
 #[inline(always)]
 fn send_back<F: Frame + ?Sized>(
     frame: &mut F,
-    answered: Option<()>,
-    to: Mac,
+    answered: Option<Mac>,
     from: Mac,
     fate: Fate,
 ) -> Fate {
-    match answered.and_then(|()| ethernet::readdress(frame, to, from)) {
+    match answered.and_then(|to| ethernet::readdress(frame, to, from)) {
         Some(()) => fate,
         None => Fate::PassedMalformed,
     }

@@ -1,7 +1,7 @@
 //! The real server of a new connection: where the client stays, or whom the scheduler picks, or the
 //! sorry server.
 
-use super::{FamilyTables, Tables, flow::service};
+use super::{Tables, flow::service};
 use crate::{
     abi::{RealServer, Service, Template, TemplateKey, real_server_state},
     flow::{Address, Flow},
@@ -9,29 +9,27 @@ use crate::{
 };
 
 /// Chooses; 0 if there is none: a BPF function returns one word.
-pub fn choose<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
+pub fn choose<T: Tables, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
     let (Some(settings), Some(service)) = (tables.settings(), service(flow, tables)) else {
         return 0;
     };
-    let service = &service;
-    if service.persistence == 0 {
-        return pick(service, flow, tables);
-    }
+    let now = (tables.jiffies() >> (settings.clock_shift & 31)) as u32;
     let key = TemplateKey {
-        client: masked(flow.client.to_v6(), service.granularity),
+        client: masked(A::client(&flow.key).to_v6(), service.granularity),
         service: service.id,
     };
-    let now = (tables.jiffies() >> (settings.clock_shift & 31)) as u32;
-    let staying = tables.template(&key).filter(|template| {
-        now.wrapping_sub(template.seen) <= service.persistence
-            && takes_connections(template.real_server, service, tables)
-    });
-    let real_server = match staying {
-        Some(template) => template.real_server,
-        None => pick(service, flow, tables),
-    };
+    if service.persistence != 0
+        && let Some(template) = tables.template(&key)
+        && now.wrapping_sub(template.seen) <= service.persistence
+        && takes_connections(template.real_server, service, tables)
+    {
+        tables.set_template(&key, Template { seen: now, ..template });
+        return template.real_server;
+    }
+    let real_server = pick(service, flow, tables);
     // Who was sent to the sorry server does not stay there.
-    if real_server != 0 && real_server != service.sorry_server {
+    let stays = real_server != 0 && real_server != service.sorry_server;
+    if service.persistence != 0 && stays {
         tables.set_template(&key, Template { real_server, seen: now });
     }
     real_server
@@ -39,7 +37,7 @@ pub fn choose<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &
 
 #[inline(always)]
 fn pick<T: Tables, A: Address>(service: &Service, flow: &Flow<A>, tables: &T) -> u32 {
-    match schedule::pick(service, tables, flow.client, flow.vip) {
+    match schedule::pick(service, tables, flow) {
         Some(real_server) => real_server,
         None => service.sorry_server,
     }

@@ -11,6 +11,8 @@ use crate::{fate::Fate, frame::Frame};
 
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const IPV6: u16 = 0x86dd;
 /// EtherType of ARP.
 pub const ARP: u16 = 0x0806;
 /// EtherType of a customer's VLAN tag, or the only one.
@@ -47,8 +49,11 @@ impl Header {
 }
 
 /// Reads the header and up to two tags.
+///
+/// # Errors
+/// If the frame ends before.
 #[inline(always)]
-pub(crate) fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Header, Fate> {
+pub fn parse<F: Frame + ?Sized>(frame: &F) -> Result<Header, Fate> {
     let Header { ethertype, payload } = parse_tags(frame)?;
     Ok(Header { ethertype, payload: frame.opaque(payload) })
 }

@@ -10,6 +10,8 @@
 //! | options (ihl - 5 words)       |
 //! ```
 
+use core::marker::PhantomData;
+
 use super::{Fragment, IpHeader};
 use crate::{fate::Fate, frame::Frame};
 
@@ -38,8 +40,8 @@ pub(crate) fn parse<F: Frame + ?Sized>(
     let flags = u16::from_be_bytes([f0, f1]);
     let id = u32::from(u16::from_be_bytes([i0, i1]));
     Ok(IpHeader {
-        source: frame.read(offset + 12).ok_or(Fate::PassedMalformed)?,
-        destination: frame.read(offset + 16).ok_or(Fate::PassedMalformed)?,
+        addresses: offset + 12,
+        family: PhantomData,
         protocol: protocol(frame, offset)?,
         bytes: u32::from(total_length),
         payload: offset + header_length,
@@ -64,8 +66,8 @@ pub(crate) fn parse_quoted<F: Frame + ?Sized>(
         return Err(Fate::PassedIcmp);
     }
     Ok(IpHeader {
-        source: frame.read(offset + 12).ok_or(Fate::PassedMalformed)?,
-        destination: frame.read(offset + 16).ok_or(Fate::PassedMalformed)?,
+        addresses: offset + 12,
+        family: PhantomData,
         protocol: protocol(frame, offset)?,
         bytes: 0,
         payload: offset + usize::from(first & 0xf) * 4,

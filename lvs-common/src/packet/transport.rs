@@ -46,36 +46,21 @@ impl Segment {
     }
 }
 
-/// The ports, network order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ports {
-    pub(crate) source: [u8; 2],
-    pub(crate) destination: [u8; 2],
-}
-
-/// Reads the header at `offset`.
+/// Reads the header at `offset`, but for the ports.
 #[inline(always)]
 pub(crate) fn parse<F: Frame + ?Sized>(
     frame: &F,
     offset: usize,
     protocol: u8,
-) -> Result<(Segment, Ports), Fate> {
-    let segment = match protocol {
+) -> Result<Segment, Fate> {
+    match protocol {
         abi::TCP => {
             let [flags] = frame.read(offset + 13).ok_or(Fate::PassedMalformed)?;
-            segment(flags)
+            Ok(segment(flags))
         }
-        abi::UDP => Segment::Datagram,
-        _ => return Err(Fate::PassedOtherProtocol),
-    };
-    Ok((segment, ports(frame, offset).ok_or(Fate::PassedMalformed)?))
-}
-
-/// Reads the ports alone.
-#[inline(always)]
-pub(crate) fn ports<F: Frame + ?Sized>(frame: &F, offset: usize) -> Option<Ports> {
-    let [s0, s1, d0, d1] = frame.read(offset)?;
-    Some(Ports { source: [s0, s1], destination: [d0, d1] })
+        abi::UDP => Ok(Segment::Datagram),
+        _ => Err(Fate::PassedOtherProtocol),
+    }
 }
 
 /// The order is IPVS's (tcp_state_idx in net/netfilter/ipvs/ip_vs_proto_tcp.c).

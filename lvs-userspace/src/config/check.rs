@@ -1,6 +1,6 @@
 //! From TOML to a [`Config`], with everything that is wrong noted on the way.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use lvs_common::limits;
 use toml::de::DeTable;
@@ -73,10 +73,15 @@ fn connections(section: Option<Option<Reader<'_>>>) -> Option<Connections> {
     let defaults = Connections::default();
     let Some(section) = section else { return Some(defaults) };
     let section = section?;
-    // An array map is smaller than 4 GiB, and a connection has 32 bytes of it.
-    let size = section.optional("size", number("a number of connections", 1024..=100_000_000));
-    let half_open =
-        section.optional("half_open", number("a number of connections", 1024..=16_000_000));
+    let room = |key, range: RangeInclusive<u32>| {
+        section.optional(key, number("a number of connections", range)).map(|at| at.value)
+    };
+    // An array map is smaller than 4 GiB, and a connection has 32 bytes of it, or 96 with IPv6.
+    const MOST_V6: u32 = 40_000_000;
+    let size = room("size", 1024..=100_000_000).unwrap_or(defaults.size);
+    let half_open = room("half_open", 1024..=16_000_000).unwrap_or(defaults.half_open);
+    let ipv6_size = room("ipv6_size", 1024..=MOST_V6).unwrap_or(size.min(MOST_V6));
+    let ipv6_half_open = room("ipv6_half_open", 1024..=16_000_000).unwrap_or(half_open);
     // The program's clock has 16 bits of about a second, half of which tell the past from the future.
     let time = |key| section.optional(key, duration(1..=6 * 3600)).map(|at: At<Duration>| at.value);
     let timeouts = Timeouts {
@@ -88,11 +93,7 @@ fn connections(section: Option<Option<Reader<'_>>>) -> Option<Connections> {
         udp: time("udp").unwrap_or(defaults.timeouts.udp),
     };
     section.unknown_keys();
-    Some(Connections {
-        size: size.map_or(defaults.size, |at| at.value),
-        half_open: half_open.map_or(defaults.half_open, |at| at.value),
-        timeouts,
-    })
+    Some(Connections { size, half_open, ipv6_size, ipv6_half_open, timeouts })
 }
 
 fn virtual_service(

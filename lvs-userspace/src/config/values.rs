@@ -111,8 +111,12 @@ pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, String> {
         _ if address.is_loopback() => refused("is a loopback address"),
         _ if address.is_multicast() => refused("is a multicast address"),
         IpAddr::V4(v4) if v4.is_broadcast() => refused("is the broadcast address"),
-        IpAddr::V6(_) => Err(format!("{address}: IPv6 is not there yet")),
-        IpAddr::V4(_) => Ok(address),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
+            refused("is an IPv4 address in IPv6's clothes, which never is on a wire")
+        }
+        // Without a scope it is on no network in particular (RFC 4007).
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => refused("is a link-local address"),
+        IpAddr::V4(_) | IpAddr::V6(_) => Ok(address),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     director::{Director, Event},
     model::MacAddr,
     net::{
-        Action, Link, NeighbourState, Neighbours,
+        Action, Link, NeighbourState, Neighbours, SolicitedNodes,
         netlink::{NetError, Netlink},
     },
 };
@@ -57,6 +57,7 @@ pub(super) struct Agent {
     netlink: Netlink,
     links: Vec<AttachedLink>,
     neighbours: Neighbours,
+    solicited: SolicitedNodes,
     /// The way to each real server.
     ways: BTreeMap<IpAddr, Way>,
     /// How long connections may be silent.
@@ -84,6 +85,7 @@ impl Agent {
             netlink,
             links: Vec::new(),
             neighbours: Neighbours::default(),
+            solicited: SolicitedNodes::default(),
             ways: BTreeMap::new(),
             limits,
             connections: HashMap::new(),
@@ -171,14 +173,14 @@ impl Agent {
         if director != running.director {
             warn!("the section [director] has changed: that needs a restart of lvsd");
         }
-        let sizes = |it: &Connections| (it.size, it.half_open);
+        let sizes = |it: &Connections| (it.size, it.half_open, it.ipv6_size, it.ipv6_half_open);
         if sizes(&connections) != sizes(&running.connections) {
             warn!("the sizes in [connections] have changed: that needs a restart of lvsd");
         }
         // What needs a restart stays as it is.
         let director = running.director.clone();
-        let Connections { size, half_open, .. } = running.connections;
-        let connections = Connections { size, half_open, ..connections };
+        let Connections { size, half_open, ipv6_size, ipv6_half_open, .. } = running.connections;
+        let connections = Connections { size, half_open, ipv6_size, ipv6_half_open, ..connections };
         self.limits = sweep::Limits::new(&connections.timeouts, self.dataplane.clock());
         self.director.reconfigure(Config { director, connections, virtual_services });
         if let Err(error) = self.find_real_servers().await {
@@ -307,6 +309,8 @@ impl Agent {
             self.dataplane.write(&write).map_err(RunError::Write)?;
             self.actual.note(&write);
         }
+        let attached: Vec<_> = self.links.iter().map(|it| it.link.index).collect();
+        self.solicited.keep(&attached, &self.director.ipv6_vips());
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ use pins::Pins;
 
 use super::{
     Clock, Dataplane, Limits, MapWrite,
-    shared::{SharedArray, SharedBucket, SharedLoad},
+    shared::{SharedArray, SharedBucket, SharedBucketV6, SharedLoad},
     sweep::{self, Count, Rules, Swept},
 };
 use crate::config::{self, Config, XdpMode};
@@ -100,6 +100,8 @@ pub struct Sizes {
     /// Buckets of each table.
     buckets: u32,
     half_open: u32,
+    buckets_v6: u32,
+    half_open_v6: u32,
     /// Places of real servers; the first is never used.
     real_servers: u32,
 }
@@ -121,9 +123,12 @@ impl Sizes {
     fn of(connections: &config::Connections, max_real_servers: u32) -> Self {
         Self {
             real_servers: max_real_servers + 1,
-            // Two of three places taken, so that hardly a flow finds both its buckets full.
+            // Two of three places taken, so that hardly a flow finds both its buckets full. There
+            // are three in a bucket, and two in one of IPv6.
             buckets: connections.size.div_ceil(2),
             half_open: connections.half_open.div_ceil(2),
+            buckets_v6: connections.ipv6_size.div_ceil(4) * 3,
+            half_open_v6: connections.ipv6_half_open.div_ceil(4) * 3,
         }
     }
 
@@ -131,6 +136,7 @@ impl Sizes {
     #[must_use]
     pub fn bytes(&self) -> usize {
         (self.buckets + self.half_open) as usize * size_of::<abi::Bucket>()
+            + (self.buckets_v6 + self.half_open_v6) as usize * size_of::<abi::BucketV6>()
     }
 }
 
@@ -139,6 +145,8 @@ struct SharedMaps {
     loads: SharedArray<SharedLoad>,
     connections: SharedArray<SharedBucket>,
     half_open: SharedArray<SharedBucket>,
+    connections_v6: SharedArray<SharedBucketV6>,
+    half_open_v6: SharedArray<SharedBucketV6>,
 }
 
 /// The loaded program and its pinned maps. Dropping it detaches and unpins everything.
@@ -147,7 +155,7 @@ pub struct BpfDataplane {
     services: HashMap<MapData, Abi<abi::ServiceKey>, Abi<abi::Service>>,
     real_servers: Array<MapData, Abi<abi::RealServer>>,
     slots: Array<MapData, u32>,
-    vips: HashMap<MapData, [u8; 4], Abi<abi::Vip>>,
+    vips: HashMap<MapData, [u8; 16], Abi<abi::Vip>>,
     interfaces: HashMap<MapData, u32, Abi<abi::Interface>>,
     devices: DevMapHash<MapData>,
     service_traffic: PerCpuArray<MapData, Abi<Traffic>>,
@@ -181,6 +189,8 @@ impl BpfDataplane {
         for (name, size) in [
             (names::CONNECTIONS, sizes.buckets),
             (names::HALF_OPEN, sizes.half_open),
+            (names::CONNECTIONS_V6, sizes.buckets_v6),
+            (names::HALF_OPEN_V6, sizes.half_open_v6),
             (names::REAL_SERVERS, sizes.real_servers),
             (names::REAL_SERVER_TRAFFIC, sizes.real_servers),
             (names::LOADS, sizes.real_servers),
@@ -212,6 +222,8 @@ impl BpfDataplane {
                 loads: share(&ebpf, names::LOADS, sizes.real_servers as usize)?,
                 connections: share(&ebpf, names::CONNECTIONS, sizes.buckets as usize)?,
                 half_open: share(&ebpf, names::HALF_OPEN, sizes.half_open as usize)?,
+                connections_v6: share(&ebpf, names::CONNECTIONS_V6, sizes.buckets_v6 as usize)?,
+                half_open_v6: share(&ebpf, names::HALF_OPEN_V6, sizes.half_open_v6 as usize)?,
             },
             clock,
             program,
@@ -224,6 +236,8 @@ impl BpfDataplane {
             clock_shift: clock.shift(),
             buckets: sizes.buckets,
             half_open_buckets: sizes.half_open,
+            buckets_v6: sizes.buckets_v6,
+            half_open_buckets_v6: sizes.half_open_v6,
             reserved: 0,
         };
         dataplane.settings.set(0, Abi(settings), 0)?;
@@ -244,6 +258,8 @@ impl BpfDataplane {
         let shared = &self.shared;
         sweep::sweep(shared.connections.iter(), rules, is_vacant, &mut swept);
         sweep::sweep(shared.half_open.iter(), rules, is_vacant, &mut swept);
+        sweep::sweep(shared.connections_v6.iter(), rules, is_vacant, &mut swept);
+        sweep::sweep(shared.half_open_v6.iter(), rules, is_vacant, &mut swept);
         for (&index, count) in &swept.forgotten {
             if let Some(load) = shared.loads.get(index as usize) {
                 load.active.fetch_sub(count.active, Ordering::AcqRel);
@@ -277,6 +293,8 @@ impl BpfDataplane {
         let shared = &self.shared;
         sweep::list(shared.connections.iter(), rules, &self.clock, visit);
         sweep::list(shared.half_open.iter(), rules, &self.clock, visit);
+        sweep::list(shared.connections_v6.iter(), rules, &self.clock, visit);
+        sweep::list(shared.half_open_v6.iter(), rules, &self.clock, visit);
     }
 
     /// Attaches the program to an interface.

@@ -185,9 +185,6 @@ impl Placement {
         clock: &Clock,
         now: Instant,
     ) -> Result<(), PlacementError> {
-        let IpAddr::V4(vip) = service.id.address else {
-            return Ok(()); // The configuration has no IPv6 services.
-        };
         let id = self.services.place(service.id, now).ok_or(PlacementError::Services)?;
 
         let mut indexes = Vec::with_capacity(service.real_servers.len());
@@ -222,14 +219,15 @@ impl Placement {
             flags: if service.one_packet { service_flags::ONE_PACKET } else { 0 },
             granularity: granularity(service),
         };
+        let vip = mapped(service.id.address);
         let key = abi::ServiceKey {
-            vip: vip.octets(),
+            vip,
             port: service.id.port.to_be_bytes(),
             protocol: service.id.protocol.number(),
             reserved: 0,
         };
         tables.services.insert(key, entry);
-        tables.vips.entry(vip.octets()).or_insert(abi::Vip { services: 0 }).services += 1;
+        tables.vips.entry(vip).or_insert(abi::Vip { services: 0 }).services += 1;
         Ok(())
     }
 
@@ -290,10 +288,10 @@ fn names(service: &Service) -> impl Iterator<Item = (ServiceId, IpAddr)> {
 }
 
 fn server(real_server: &RealServer) -> Server {
-    let [.., a, b, c, d, e, f, g, h] = mapped(real_server.address);
+    let [prefix, host]: [u64; 2] = bytemuck::cast(mapped(real_server.address));
     Server {
         weight: real_server.weight,
-        identity: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        identity: u64::from_be(host) ^ u64::from_be(prefix).rotate_left(29),
         latency_us: real_server.latency_us,
     }
 }

@@ -17,8 +17,8 @@ pub struct Tables {
     pub slots: BTreeMap<u32, Vec<u32>>,
     /// `SERVICES`.
     pub services: BTreeMap<abi::ServiceKey, abi::Service>,
-    /// `VIPS`.
-    pub vips: BTreeMap<[u8; 4], abi::Vip>,
+    /// `VIPS`; IPv4 addresses as `::ffff:a.b.c.d`.
+    pub vips: BTreeMap<[u8; 16], abi::Vip>,
 }
 
 /// What a real server may be given.
@@ -56,8 +56,8 @@ pub enum MapWrite {
         new: bool,
     },
     RemoveService(abi::ServiceKey),
-    SetVip([u8; 4], abi::Vip),
-    RemoveVip([u8; 4]),
+    SetVip([u8; 16], abi::Vip),
+    RemoveVip([u8; 16]),
 }
 
 impl Tables {

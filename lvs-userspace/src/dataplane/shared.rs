@@ -3,6 +3,8 @@
 use std::{
     io,
     marker::PhantomData,
+    mem::offset_of,
+    net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     os::fd::AsFd,
     ptr::NonNull,
@@ -88,7 +90,21 @@ pub(super) struct SharedBucket {
     guard: AtomicU32,
 }
 
+/// [`abi::BucketV6`].
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct SharedBucketV6 {
+    entries: [AtomicU64; 2],
+    guard: AtomicU32,
+    first: [AtomicU32; 9],
+    reserved: [u32; 2],
+    second: [AtomicU32; 9],
+    reserved_too: [u32; 7],
+}
+
 const _: () = {
+    assert!(size_of::<SharedBucketV6>() == size_of::<abi::BucketV6>());
+    assert!(offset_of!(SharedBucketV6, second) == offset_of!(abi::BucketV6, second));
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
     assert!(size_of::<SharedBucket>() == size_of::<abi::Bucket>());
 };
@@ -97,30 +113,78 @@ const _: () = {
 unsafe impl Shared for SharedLoad {}
 // SAFETY: atomics alone.
 unsafe impl Shared for SharedBucket {}
+// SAFETY: atomics alone.
+unsafe impl Shared for SharedBucketV6 {}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) client: SocketAddr,
+    pub(super) virtual_address: SocketAddr,
+}
+
+impl From<abi::ConnectionKey> for Ends {
+    fn from(key: abi::ConnectionKey) -> Self {
+        Self::new(key.client, key.client_port, key.vip, key.port)
+    }
+}
+
+impl From<abi::ConnectionKeyV6> for Ends {
+    fn from(key: abi::ConnectionKeyV6) -> Self {
+        Self::new(key.client, key.client_port, key.vip, key.port)
+    }
+}
+
+impl Ends {
+    fn new<A: Into<IpAddr>>(client: A, client_port: [u8; 2], vip: A, port: [u8; 2]) -> Self {
+        Self {
+            client: SocketAddr::new(client.into(), u16::from_be_bytes(client_port)),
+            virtual_address: SocketAddr::new(vip.into(), u16::from_be_bytes(port)),
+        }
+    }
+}
 
 /// A bucket, as lvsd needs it: to look at connections and to forget them.
 pub(super) trait Connections {
-    /// Every connection, and the name of its flow: client, VIP, client's port, port.
-    fn each(&self, visit: impl FnMut(usize, Entry, abi::ConnectionKey));
+    /// Every connection, and what it joins.
+    fn each(&self, visit: impl FnMut(usize, Entry, Ends));
     /// Forgets a connection, if it is still as it was read.
     fn forget(&self, way: usize, entry: Entry) -> bool;
 }
 
 impl Connections for SharedBucket {
-    fn each(&self, mut visit: impl FnMut(usize, Entry, abi::ConnectionKey)) {
+    fn each(&self, mut visit: impl FnMut(usize, Entry, Ends)) {
         for (way, (entry, key)) in self.entries.iter().zip(&self.keys).enumerate() {
-            let entry = Entry::from_word(entry.load(Ordering::Acquire));
-            if !entry.is_live() {
-                continue;
+            if let Some(entry) = live(entry) {
+                let key: abi::ConnectionKey = bytemuck::cast(words(key));
+                visit(way, entry, key.into());
             }
-            let key = bytemuck::cast(words(key));
-            visit(way, entry, key);
         }
     }
 
     fn forget(&self, way: usize, entry: Entry) -> bool {
         forget(&self.entries[way], entry)
     }
+}
+
+impl Connections for SharedBucketV6 {
+    fn each(&self, mut visit: impl FnMut(usize, Entry, Ends)) {
+        let keys = [&self.first, &self.second];
+        for (way, (entry, key)) in self.entries.iter().zip(keys).enumerate() {
+            if let Some(entry) = live(entry) {
+                let key: abi::ConnectionKeyV6 = bytemuck::cast(words(key));
+                visit(way, entry, key.into());
+            }
+        }
+    }
+
+    fn forget(&self, way: usize, entry: Entry) -> bool {
+        forget(&self.entries[way], entry)
+    }
+}
+
+fn live(entry: &AtomicU64) -> Option<Entry> {
+    Some(Entry::from_word(entry.load(Ordering::Acquire))).filter(|entry| entry.is_live())
 }
 
 fn words<const N: usize>(key: &[AtomicU32; N]) -> [u32; N] {

@@ -1,18 +1,14 @@
 //! Keeps the connection tables true: forgets connections that were silent for too long or whose
 //! real server is gone, and counts those that are left.
 
-use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
-use lvs_common::{
-    abi::ConnectionKey,
-    connections::{Entry, state},
-};
+use lvs_common::connections::{Entry, state};
 
-use super::{clock::Clock, shared::Connections};
+use super::{
+    clock::Clock,
+    shared::{Connections, Ends},
+};
 use crate::{config::Timeouts, model::Protocol};
 
 /// How often the tables are swept.
@@ -125,19 +121,17 @@ pub(super) fn list<'a, B: Connections + 'a>(
     visit: &mut impl FnMut(Connection),
 ) {
     for bucket in buckets {
-        bucket.each(|_, entry, key| visit(connection(entry, &key, rules, clock)));
+        bucket.each(|_, entry, ends| visit(connection(entry, ends, rules, clock)));
     }
 }
 
-fn connection(entry: Entry, key: &ConnectionKey, rules: Rules<'_>, clock: &Clock) -> Connection {
-    let address =
-        |octets, port| SocketAddr::new(Ipv4Addr::from(octets).into(), u16::from_be_bytes(port));
+fn connection(entry: Entry, ends: Ends, rules: Rules<'_>, clock: &Clock) -> Connection {
     let left = rules.limits.of(entry.state).saturating_sub(entry.age(rules.now));
     Connection {
         protocol: if state::is_udp(entry.state) { Protocol::Udp } else { Protocol::Tcp },
         state: state::name(entry.state),
-        client: address(key.client, key.client_port),
-        virtual_address: address(key.vip, key.port),
+        client: ends.client,
+        virtual_address: ends.virtual_address,
         real_server: entry.real_server,
         expires_in: clock.time(left),
     }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -23,8 +23,8 @@ impl Lab {
     }
 
     /// Connects the client to port 80 of any address.
-    pub fn connect_to(&self, address: Ipv4Addr) -> Result<Connection> {
-        let address = SocketAddr::from((address, 80));
+    pub fn connect_to(&self, address: impl Into<IpAddr>) -> Result<Connection> {
+        let address = SocketAddr::new(address.into(), 80);
         let limit = Duration::from_secs(5);
         let stream = self
             .within(Host::Client, || TcpStream::connect_timeout(&address, limit))?

@@ -1,6 +1,13 @@
 //! The machines of the lab: their names, addresses and networks.
 
-use std::{fmt, fs::File, net::Ipv4Addr, path::Path, path::PathBuf, process::Command, thread};
+use std::{
+    fmt,
+    fs::File,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, setns};
@@ -62,8 +69,20 @@ impl Host {
 
     /// Its IPv6 address, which reads alike: `fd77::11` for 10.77.0.11.
     #[must_use]
-    pub fn address_v6(self) -> String {
-        format!("fd77::{}", self.number())
+    pub const fn address_v6(self) -> Ipv6Addr {
+        let number = self.number();
+        // Decimal digits, read as hexadecimal ones.
+        let alike = number / 10 * 16 + number % 10;
+        Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, alike as u16)
+    }
+
+    /// Its address of the same kind as another.
+    #[must_use]
+    pub const fn address_like(self, other: IpAddr) -> IpAddr {
+        match other {
+            IpAddr::V4(_) => IpAddr::V4(self.address()),
+            IpAddr::V6(_) => IpAddr::V6(self.address_v6()),
+        }
     }
 
     /// Its MAC: locally administered, then the IPv4 address.

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
     time::Duration,
@@ -12,7 +13,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{
-    DIRECTORY, Host, VIP,
+    DIRECTORY, Host, VIP, VIP_V6, WEIGHTS,
     process::{Process, output, wait_for},
 };
 
@@ -37,13 +38,43 @@ protocol = "tcp"
 scheduler = "wrr"
 "#
     );
-    for (server, weight) in Host::REAL_SERVERS.iter().zip(weights) {
-        text += &format!(
-            "\n[[virtual_service.real_server]]\naddress = \"{}\"\nweight = {weight}\n",
-            server.address()
-        );
-    }
+    text += &real_servers(VIP.into(), &with(weights));
     text
+}
+
+/// [`config`] with the usual weights, and the same service on IPv6.
+#[must_use]
+pub fn config_of_both(host: Host) -> String {
+    let v6 = service(VIP_V6.into(), 80, "tcp", "scheduler = \"wrr\"", &with(WEIGHTS));
+    config(host, WEIGHTS) + &v6
+}
+
+/// A virtual service for a configuration; `keys` are those that it has besides.
+#[must_use]
+pub fn service(
+    vip: IpAddr,
+    port: u16,
+    protocol: &str,
+    keys: &str,
+    servers: &[(Host, u16)],
+) -> String {
+    format!(
+        "\n[[virtual_service]]\naddress = \"{vip}\"\nport = {port}\nprotocol = \"{protocol}\"\n\
+         {keys}\n{}",
+        real_servers(vip, servers)
+    )
+}
+
+fn real_servers(vip: IpAddr, servers: &[(Host, u16)]) -> String {
+    let section = |(host, weight): &(Host, u16)| {
+        let address = host.address_like(vip);
+        format!("\n[[virtual_service.real_server]]\naddress = \"{address}\"\nweight = {weight}\n")
+    };
+    servers.iter().map(section).collect()
+}
+
+fn with(weights: [u16; 3]) -> [(Host, u16); 3] {
+    std::array::from_fn(|at| (Host::REAL_SERVERS[at], weights[at]))
 }
 
 /// The path of a built program, `lvsd` or `lvsctl`: beside the running one.
@@ -194,17 +225,30 @@ impl Lvsd {
         fs::read_to_string(&self.log).unwrap_or_default().trim_end().to_owned()
     }
 
-    /// What `lvsctl list --json` says.
+    /// Its table (`lvsctl list --json`).
     pub fn services(&self) -> Result<Value> {
+        self.ask("list")
+    }
+
+    /// How many packets met a fate.
+    pub fn fate(&self, name: &str) -> Result<u64> {
+        let status = self.ask("status")?;
+        let fates = status["fates"].as_array().into_iter().flatten();
+        let fate = fates.into_iter().find(|fate| fate["name"] == name);
+        fate.and_then(|fate| fate["packets"].as_u64()).with_context(|| format!("no fate {name}"))
+    }
+
+    /// What lvsctl says to this, as JSON.
+    fn ask(&self, verb: &str) -> Result<Value> {
         let output = output(
             Command::new(program("lvsctl")?)
                 .arg("--socket")
                 .arg(&self.socket)
-                .args(["list", "--json"]),
+                .args([verb, "--json"]),
         )?;
         ensure!(
             output.status.success(),
-            "lvsctl list --json: {}: {}",
+            "lvsctl {verb} --json: {}: {}",
             output.status,
             String::from_utf8_lossy(&output.stderr).trim()
         );

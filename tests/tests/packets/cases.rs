@@ -1,5 +1,7 @@
 //! The table of packets.
 
+mod v6;
+
 use lvs_common::fate::Fate;
 
 use crate::{
@@ -33,8 +35,17 @@ pub enum Expected {
 
 /// All of them. Each has client ports of its own, so that they can share one world.
 pub fn all() -> Vec<Case> {
-    let groups =
-        [forwarded(), vlans(), services(), fragments(), icmp(), passed(), dropped(), arp()];
+    let groups = [
+        forwarded(),
+        vlans(),
+        services(),
+        fragments(),
+        icmp(),
+        passed(),
+        dropped(),
+        arp(),
+        v6::all(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -317,7 +328,6 @@ fn passed() -> Vec<Case> {
             Fate::PassedNoService,
         ),
         ("ping of the director", f::ping([10, 77, 0, 3]), Fate::PassedIcmp),
-        ("IPv6", f::tcp_v6(), Fate::PassedOtherEthertype),
         ("an unknown EtherType", f::patched(syn(), 12, &[0x88, 0xb5]), Fate::PassedOtherEthertype),
         (
             "a later fragment for another address",

@@ -9,16 +9,15 @@ use std::{
 
 use lvs_common::{
     abi::{
-        self, FragmentKey, Interface, Load, RealServer, Service, Settings, Template, TemplateKey,
-        Traffic,
+        ConnectionKey, ConnectionKeyV6, FragmentKey, Interface, Load, RealServer, Service,
+        ServiceKey, Settings, Template, TemplateKey, Traffic,
     },
-    connections::{self, Entry, Inserted},
     fate::Fate,
     flow::Flow,
     forward::{self, FamilyTables, Table, Verdict},
     frame::Frame,
     packet::transport::Segment,
-    schedule::{self, Slots},
+    schedule::{self, Best, Slots},
 };
 use lvs_userspace::dataplane::Tables;
 
@@ -37,7 +36,8 @@ pub struct HostTables {
     loads: RefCell<HashMap<u32, Load>>,
     templates: RefCell<HashMap<TemplateKey, Template>>,
     fragments: RefCell<HashMap<FragmentKey, u32>>,
-    v4: [Vec<HostBucket<3>>; 2],
+    v4: [Vec<HostBucket<ConnectionKey, 3>>; 2],
+    v6: [Vec<HostBucket<ConnectionKeyV6, 2>>; 2],
     services: RefCell<HashMap<u32, Traffic>>,
     real_servers: RefCell<HashMap<u32, Traffic>>,
     fates: RefCell<HashMap<Fate, u64>>,
@@ -65,6 +65,8 @@ impl HostTables {
                 clock_shift: 8,
                 buckets: BUCKETS,
                 half_open_buckets: BUCKETS,
+                buckets_v6: BUCKETS,
+                half_open_buckets_v6: BUCKETS,
                 reserved: 0,
             },
             jiffies: Cell::new(1_000_000),
@@ -73,15 +75,12 @@ impl HostTables {
             templates: RefCell::default(),
             fragments: RefCell::default(),
             v4: std::array::from_fn(|_| (0..BUCKETS).map(|_| HostBucket::default()).collect()),
+            v6: std::array::from_fn(|_| (0..BUCKETS).map(|_| HostBucket::default()).collect()),
             services: RefCell::default(),
             real_servers: RefCell::default(),
             fates: RefCell::default(),
             tables,
         }
-    }
-
-    fn service(&self, key: abi::ServiceKey) -> Option<Service> {
-        self.tables.services.get(&key).copied()
     }
 }
 
@@ -92,48 +91,40 @@ fn at(table: Table) -> usize {
     }
 }
 
-impl FamilyTables<[u8; 4]> for HostTables {
-    type Bucket = HostBucket<3>;
+macro_rules! family {
+    ($address:ty, $key:ty, $ways:literal, $buckets:ident) => {
+        impl FamilyTables<$address> for HostTables {
+            type Bucket = HostBucket<$key, $ways>;
 
-    fn service(&self, vip: [u8; 4], port: [u8; 2], protocol: u8) -> Option<Service> {
-        self.service(abi::ServiceKey { vip, port, protocol, reserved: 0 })
-    }
+            fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
+                self.$buckets[at(table)].get(index as usize)
+            }
 
-    fn is_vip(&self, address: [u8; 4]) -> bool {
-        self.tables.vips.contains_key(&address)
-    }
+            fn n_buckets(&self, _: Table, settings: &Settings) -> u32 {
+                settings.buckets
+            }
 
-    fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
-        self.v4[at(table)].get(index as usize)
-    }
+            fn long_way(&self, flow: &Flow<$address>, segment: Segment) -> u64 {
+                forward::long_way(flow, segment, self)
+            }
 
-    fn n_buckets(&self, _: Table, settings: &Settings) -> u32 {
-        settings.buckets
-    }
+            fn choose(&self, flow: &Flow<$address>) -> u32 {
+                forward::choose(flow, self)
+            }
 
-    fn long_way(&self, flow: &Flow<[u8; 4]>, segment: Segment, chosen: u32) -> u64 {
-        forward::long_way(flow, segment, chosen, self)
-    }
+            fn settle(&self, flow: &Flow<$address>, segment: Segment, decided: u64) -> u64 {
+                forward::settle(flow, segment, decided, self)
+            }
 
-    fn holder(&self, flow: &Flow<[u8; 4]>, segment: Segment) -> u32 {
-        forward::holder(flow, segment, self)
-    }
-
-    fn choose(&self, flow: &Flow<[u8; 4]>) -> u32 {
-        forward::choose(flow, self)
-    }
-
-    fn insert(
-        &self,
-        first: &Self::Bucket,
-        second: &Self::Bucket,
-        words: &[u32; 3],
-        entry: Entry,
-    ) -> Inserted {
-        // As a BPF function returns it.
-        Inserted::from_word(connections::insert(first, second, words, entry).to_word())
-    }
+            fn find(&self, flow: &Flow<$address>, segment: Segment, table: Table) -> u64 {
+                forward::find(flow, segment, table, self)
+            }
+        }
+    };
 }
+
+family!([u8; 4], ConnectionKey, 3, v4);
+family!([u8; 16], ConnectionKeyV6, 2, v6);
 
 impl forward::Loads for HostTables {
     fn slot(&self, index: u32) -> Option<u32> {
@@ -147,6 +138,10 @@ impl forward::Loads for HostTables {
 
     fn is_overloaded(&self, real_server: u32) -> bool {
         schedule::is_overloaded(self, real_server)
+    }
+
+    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
+        schedule::compare(slot, scheduler, best, self)
     }
 
     fn set_overloaded(&self, real_server: u32, overloaded: bool) {
@@ -171,6 +166,14 @@ impl forward::Tables for HostTables {
 
     fn interface(&self) -> Option<Interface> {
         self.tables.interfaces.get(&world::INTERFACE).copied()
+    }
+
+    fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.tables.services.get(key)
+    }
+
+    fn is_vip(&self, address: &[u8; 16]) -> bool {
+        self.tables.vips.contains_key(address)
     }
 
     fn real_server(&self, index: u32) -> Option<&RealServer> {
@@ -227,6 +230,11 @@ struct HostFrame<'a>(&'a mut Vec<u8>);
 impl Frame for HostFrame<'_> {
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.0.get(offset..)?.first_chunk().copied()
+    }
+
+    fn read_words<const N: usize>(&self, offset: usize) -> Option<[u32; N]> {
+        let words = self.0.get(offset..)?.as_chunks().0.first_chunk::<N>()?;
+        Some(words.map(u32::from_ne_bytes))
     }
 
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()> {

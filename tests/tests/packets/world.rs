@@ -1,5 +1,7 @@
 //! The tables that the packet cases are run against.
 
+use std::net::IpAddr;
+
 use lvs_common::abi::{self, RealServer, SAME_VLAN, Service, real_server_state, scheduler};
 use lvs_userspace::dataplane::{Limits, Tables};
 
@@ -9,6 +11,8 @@ pub const INTERFACE: u32 = 1;
 pub const DIRECTOR_MAC: [u8; 6] = [2, 0, 10, 77, 0, 3];
 /// The virtual IP address.
 pub const VIP: [u8; 4] = [10, 77, 0, 100];
+/// The virtual IPv6 address.
+pub const VIP_V6: [u8; 16] = [0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 /// A virtual address with one service for all its TCP ports.
 pub const ANY_PORT_VIP: [u8; 4] = [10, 77, 0, 101];
 
@@ -84,6 +88,25 @@ pub const DOWN_PORT: u16 = 90;
 /// The real servers of [`DOWN_PORT`].
 pub const DOWN: [Place; 2] = [place(18, 12), place(19, 12)];
 
+/// The real servers of TCP 80 on IPv6, weights 2 1.
+pub const WEB_V6: [Place; 2] = [place(20, 13), place(21, 13)];
+/// The real server of UDP 53 on IPv6.
+pub const DNS_V6: Place = place(22, 14);
+/// The real server of [`SINGLE_PORT`] on IPv6.
+pub const SINGLE_V6: Place = place(23, 15);
+/// The real servers of [`STICKY_PORT`] on IPv6, weights 1 1; clients of a /64 stay together.
+pub const STICKY_V6: [Place; 2] = [place(24, 16), place(25, 16)];
+/// The real server of [`VLAN_PORT`] on IPv6, in VLAN [`VLAN`].
+pub const IN_VLAN_V6: Place = place(26, 17);
+
+/// An address as the maps have it.
+pub fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
 /// Writes a service.
 struct Builder {
     tables: Tables,
@@ -92,7 +115,7 @@ struct Builder {
 impl Builder {
     fn service(
         &mut self,
-        key: ([u8; 4], u16, u8),
+        key: (IpAddr, u16, u8),
         slots: &[Place],
         change: impl FnOnce(&mut Service),
     ) {
@@ -110,6 +133,7 @@ impl Builder {
             granularity: 128,
         };
         change(&mut service);
+        let vip = mapped(vip);
         let key = abi::ServiceKey { vip, port: port.to_be_bytes(), protocol, reserved: 0 };
         self.tables.services.insert(key, service);
         self.tables.vips.entry(vip).or_insert(abi::Vip { services: 0 }).services += 1;
@@ -147,7 +171,8 @@ pub fn tables() -> Tables {
     tables.interfaces.insert(FAR_INTERFACE, abi::Interface { mac: DIRECTOR_MAC, reserved: [0; 2] });
     let mut world = Builder { tables };
 
-    let v4 = |port, protocol| (VIP, port, protocol);
+    let v4 = |port, protocol| (VIP.into(), port, protocol);
+    let v6 = |port, protocol| (VIP_V6.into(), port, protocol);
     let any = |_: &mut Service| {};
     let [a, b, c] = WEB;
     world.service(v4(80, abi::TCP), &[a, a, b, a, b, c], any);
@@ -170,11 +195,22 @@ pub fn tables() -> Tables {
         it.persistence = 300;
         it.granularity = 96 + 24;
     });
-    let any_port = (ANY_PORT_VIP, 0, abi::TCP);
+    let any_port = (ANY_PORT_VIP.into(), 0, abi::TCP);
     world.service(any_port, &[ANY_PORT], |it| it.persistence = 300);
     world.service(v4(UNTAGGED_PORT, abi::TCP), &[UNTAGGED], any);
     world.real_server(UNTAGGED, |it| it.vlan = 0);
     world.service(v4(DOWN_PORT, abi::TCP), &DOWN, any);
     world.real_server(DOWN[0], |it| it.state = real_server_state::DOWN);
+
+    let [a, b] = WEB_V6;
+    world.service(v6(80, abi::TCP), &[a, b, a], any);
+    world.service(v6(53, abi::UDP), &[DNS_V6], any);
+    world.service(v6(SINGLE_PORT, abi::TCP), &[SINGLE_V6], any);
+    world.service(v6(STICKY_PORT, abi::TCP), &STICKY_V6, |it| {
+        it.persistence = 300;
+        it.granularity = 64;
+    });
+    world.service(v6(VLAN_PORT, abi::TCP), &[IN_VLAN_V6], any);
+    world.real_server(IN_VLAN_V6, |it| it.vlan = VLAN.into());
     world.tables
 }

@@ -22,12 +22,17 @@ use crate::dataplane::{
 /// Loads the program that the kernel can: the one for frames in several buffers, or else the plain
 /// one.
 pub(super) fn load_program(ebpf: &mut Ebpf) -> anyhow::Result<&'static str> {
-    let Err(error) = program(ebpf, names::PROGRAM_FRAGS)?.load() else {
-        return Ok(names::PROGRAM_FRAGS);
+    let name = match program(ebpf, names::PROGRAM_FRAGS)?.load() {
+        Ok(()) => names::PROGRAM_FRAGS,
+        Err(error) => {
+            debug!(%error, "the kernel has no XDP with several buffers");
+            program(ebpf, names::PROGRAM)?.load()?;
+            names::PROGRAM
+        }
     };
-    debug!(%error, "the kernel has no XDP with several buffers");
-    program(ebpf, names::PROGRAM)?.load()?;
-    Ok(names::PROGRAM)
+    let instructions = program(ebpf, name)?.info()?.verified_instruction_count();
+    debug!(name, instructions, "the verifier took the program");
+    Ok(name)
 }
 
 /// Finds out how the kernel's clock goes, by looking at it twice.

@@ -4,26 +4,26 @@ use std::cell::Cell;
 
 use lvs_common::connections::{Bucket, Entry};
 
-/// Three connections whose keys have `N` words.
-pub struct HostBucket<const N: usize> {
-    entries: [Cell<Entry>; 3],
-    keys: [Cell<[u32; N]>; 3],
+/// As many connections as `WAYS`, whose names are `K`.
+pub struct HostBucket<K, const WAYS: usize> {
+    entries: [Cell<Entry>; WAYS],
+    keys: [Cell<Option<K>>; WAYS],
     overflowed: Cell<bool>,
 }
 
-impl<const N: usize> Default for HostBucket<N> {
+impl<K, const WAYS: usize> Default for HostBucket<K, WAYS> {
     fn default() -> Self {
         Self {
             entries: std::array::from_fn(|_| Cell::new(Entry::FREE)),
-            keys: std::array::from_fn(|_| Cell::new([0; N])),
+            keys: std::array::from_fn(|_| Cell::new(None)),
             overflowed: Cell::new(false),
         }
     }
 }
 
-impl<const N: usize> Bucket for HostBucket<N> {
-    type Key = [u32; N];
-    const WAYS: usize = 3;
+impl<K: Copy + PartialEq, const WAYS: usize> Bucket for HostBucket<K, WAYS> {
+    type Key = K;
+    const WAYS: usize = WAYS;
 
     fn entry(&self, way: usize) -> Entry {
         self.entries[way].get()
@@ -38,11 +38,11 @@ impl<const N: usize> Bucket for HostBucket<N> {
     }
 
     fn has_key(&self, way: usize, key: &Self::Key) -> bool {
-        self.keys[way].get() == *key
+        self.keys[way].get() == Some(*key)
     }
 
     fn set_key(&self, way: usize, key: &Self::Key) {
-        self.keys[way].set(*key);
+        self.keys[way].set(Some(*key));
     }
 
     fn lock(&self) -> bool {

@@ -1,0 +1,133 @@
+//! What was decided about a packet, as one word: that is what a BPF function returns.
+
+use crate::fate::Fate;
+
+/// A real server, or why there is none, or what must be done first.
+///
+/// ```text
+///  63      48      40      32                              0
+/// |       | state | flags | real server, or fate            |
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decided(u64);
+
+/// A real server, and whether the packet begins a connection there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) real_server: u32,
+    pub(super) begins: bool,
+}
+
+/// The packet begins a connection.
+const BEGINS: u64 = 1 << 32;
+/// There is no real server, but a fate.
+const FATE: u64 = 1 << 33;
+/// A real server is to be chosen.
+const CHOOSE: u64 = 1 << 34;
+/// A connection is to be recorded, in the state that is given.
+const RECORD: u64 = 1 << 35;
+/// A connection that is remembered is to be given to the real server.
+const MOVE: u64 = 1 << 36;
+const STATE_SHIFT: u32 = 40;
+
+impl Decided {
+    /// It goes to a real server, and that is all.
+    #[inline(always)]
+    pub(super) fn known(real_server: u32) -> Self {
+        Self(u64::from(real_server))
+    }
+
+    /// It begins a connection with a real server.
+    #[inline(always)]
+    pub(super) fn begins(real_server: u32) -> Self {
+        Self(u64::from(real_server) | BEGINS)
+    }
+
+    #[inline(always)]
+    pub(super) fn fate(fate: Fate) -> Self {
+        Self(u64::from(fate.index()) | FATE)
+    }
+
+    /// It goes to a real server that is to be chosen, and nothing is remembered of it.
+    #[inline(always)]
+    pub(super) fn choose() -> Self {
+        Self(CHOOSE | BEGINS)
+    }
+
+    /// It begins a connection with a real server that is to be chosen.
+    #[inline(always)]
+    pub(super) fn choose_and_record(state: u8) -> Self {
+        Self(CHOOSE | BEGINS | RECORD | u64::from(state) << STATE_SHIFT)
+    }
+
+    /// Its connection goes to another real server, which is to be chosen.
+    #[inline(always)]
+    pub(super) fn choose_and_move() -> Self {
+        Self(CHOOSE | BEGINS | MOVE)
+    }
+
+    /// Its connection is to be recorded as one that is established.
+    #[inline(always)]
+    pub(super) fn promote(real_server: u32, state: u8) -> Self {
+        Self(u64::from(real_server) | RECORD | u64::from(state) << STATE_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(super) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    #[inline(always)]
+    pub(super) fn to_word(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub(super) fn needs_choice(self) -> bool {
+        self.0 & CHOOSE != 0
+    }
+
+    /// The same, with the real server that was chosen.
+    #[inline(always)]
+    pub(super) fn with(self, real_server: u32) -> Self {
+        Self(self.0 & !CHOOSE | u64::from(real_server))
+    }
+
+    #[inline(always)]
+    pub(super) fn needs_settling(self) -> bool {
+        self.0 & (RECORD | MOVE) != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn moves(self) -> bool {
+        self.0 & MOVE != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn real_server(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[inline(always)]
+    pub(super) fn state(self) -> u8 {
+        (self.0 >> STATE_SHIFT) as u8
+    }
+
+    #[inline(always)]
+    pub(super) fn does_begin(self) -> bool {
+        self.0 & BEGINS != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn into_result(self) -> Result<Choice, Fate> {
+        if self.0 & FATE == 0 {
+            return Ok(Choice { real_server: self.real_server(), begins: self.does_begin() });
+        }
+        // Only these three come from here; a table of all would be data that BPF has no place for.
+        match self.0 as u32 {
+            index if index == Fate::PassedNoService.index() => Err(Fate::PassedNoService),
+            index if index == Fate::PassedInactive.index() => Err(Fate::PassedInactive),
+            _ => Err(Fate::DroppedNoRealServer),
+        }
+    }
+}

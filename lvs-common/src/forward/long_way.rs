@@ -1,0 +1,154 @@
+//! What most packets don't need: connections that begin, change or move.
+
+use super::{
+    FamilyTables, Table, Tables, check_active,
+    decided::Decided,
+    flow::service,
+    lookup::{Lookup, Place},
+};
+use crate::{
+    abi::{Service, service_flags},
+    connections::{Entry, Inserted, state},
+    fate::Fate,
+    flow::{Address, Flow},
+    packet::transport::Segment,
+    schedule,
+};
+
+/// What becomes of a packet that begins a connection, or changes something of one, as a word that
+/// [`settle`] understands, too.
+pub fn long_way<T: Tables + FamilyTables<A>, A: Address>(
+    flow: &Flow<A>,
+    segment: Segment,
+    tables: &T,
+) -> u64 {
+    let Some(settings) = tables.settings() else {
+        return Decided::fate(Fate::PassedInactive).to_word();
+    };
+    let lookup = Lookup::new(flow, segment, tables, settings);
+    let decided = match lookup.find(Table::Established) {
+        Some(found) => known(&lookup, Place { found, table: Table::Established }),
+        None => not_established(&lookup),
+    };
+    decided.to_word()
+}
+
+/// Records a connection, or gives one to another real server, as was decided.
+pub fn settle<T: Tables + FamilyTables<A>, A: Address>(
+    flow: &Flow<A>,
+    segment: Segment,
+    decided: u64,
+    tables: &T,
+) -> u64 {
+    let decided = Decided::from_word(decided);
+    let Some(settings) = tables.settings() else {
+        return Decided::fate(Fate::PassedInactive).to_word();
+    };
+    let lookup = Lookup::new(flow, segment, tables, settings);
+    let settled =
+        if decided.moves() { hand_over(&lookup, decided) } else { record(&lookup, decided) };
+    settled.to_word()
+}
+
+/// A packet of a connection that is remembered.
+#[inline(always)]
+fn known<T: Tables + FamilyTables<A>, A: Address>(
+    lookup: &Lookup<'_, T, A>,
+    place: Place,
+) -> Decided {
+    if let Err(fate) = check_active(lookup.tables, lookup.settings) {
+        return Decided::fate(fate);
+    }
+    let entry = place.found.entry;
+    // A port that is used again is a new connection, which may go elsewhere.
+    let is_over = matches!(entry.state, state::FIN_WAIT | state::TIME_WAIT | state::CLOSED);
+    if (is_over && lookup.segment == Segment::Syn) || !lookup.serves(entry.real_server) {
+        return match service(lookup.flow, lookup.tables) {
+            Some(_) => Decided::choose_and_move(),
+            None => Decided::fate(Fate::PassedNoService),
+        };
+    }
+    let next = state::after(entry.state, lookup.segment);
+    if next != entry.state || entry.seen != lookup.template.seen {
+        lookup.note(place);
+    }
+    Decided::known(entry.real_server)
+}
+
+/// A packet of no established connection: of a half-open one, or the first of all.
+#[inline(always)]
+fn not_established<T: Tables + FamilyTables<A>, A: Address>(lookup: &Lookup<'_, T, A>) -> Decided {
+    if let Some(found) = lookup.find(Table::HalfOpen) {
+        let Entry { real_server, state, .. } = found.entry;
+        let next = state::after(state, lookup.segment);
+        return if state::is_half_open(next) || !lookup.serves(real_server) {
+            known(lookup, Place { found, table: Table::HalfOpen })
+        } else if let Err(fate) = check_active(lookup.tables, lookup.settings) {
+            Decided::fate(fate)
+        } else {
+            Decided::promote(real_server, next)
+        };
+    }
+    let Some(service) = service(lookup.flow, lookup.tables) else {
+        return Decided::fate(Fate::PassedNoService);
+    };
+    if let Err(fate) = check_active(lookup.tables, lookup.settings) {
+        return Decided::fate(fate);
+    }
+    match lookup.segment {
+        Segment::Syn | Segment::Datagram => begin(lookup, service),
+        Segment::Finish | Segment::Reset | Segment::Acknowledge => {
+            match schedule::pick_for_stray(service, lookup.tables, lookup.flow) {
+                Some(real_server) => Decided::known(real_server),
+                None => Decided::fate(Fate::DroppedNoRealServer),
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn begin<T: Tables + FamilyTables<A>, A: Address>(
+    lookup: &Lookup<'_, T, A>,
+    service: &Service,
+) -> Decided {
+    let one_packet = service.flags & service_flags::ONE_PACKET != 0;
+    if one_packet && lookup.segment == Segment::Datagram {
+        Decided::choose()
+    } else {
+        Decided::choose_and_record(lookup.template.state)
+    }
+}
+
+/// Records a connection: among the half-open ones, or as one that is established.
+#[inline(always)]
+fn record<T: Tables + FamilyTables<A>, A: Address>(
+    lookup: &Lookup<'_, T, A>,
+    decided: Decided,
+) -> Decided {
+    let (real_server, state) = (decided.real_server(), decided.state());
+    let entry = Entry { real_server, state, ..lookup.template };
+    let begins = decided.does_begin();
+    let table = if begins { Table::HalfOpen } else { Table::Established };
+    match lookup.record(entry, table) {
+        Inserted::Present(other) => Decided::known(other.real_server),
+        Inserted::Recorded { .. } | Inserted::Busy if begins => Decided::begins(real_server),
+        Inserted::Recorded { .. } => {
+            lookup.forget(Table::HalfOpen);
+            Decided::known(real_server)
+        }
+        Inserted::Busy => Decided::known(real_server),
+    }
+}
+
+/// Gives a remembered connection to the real server that was chosen for it. If it was TCP in use,
+/// that one will reset it, so that the client knows at once.
+#[inline(always)]
+fn hand_over<T: Tables + FamilyTables<A>, A: Address>(
+    lookup: &Lookup<'_, T, A>,
+    decided: Decided,
+) -> Decided {
+    if let Some(place) = lookup.find_anywhere() {
+        lookup.hand_over(place, decided.real_server());
+    }
+    Decided::begins(decided.real_server())
+}
