@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 pub use crate::connections::Entry;
-use crate::connections::Secrets;
+use crate::connections::{Secrets, WAYS};
 
 /// The IP protocol number of TCP.
 pub const TCP: u8 = 6;
@@ -122,25 +122,27 @@ abi! {
     /// Three IPv4 connections in one cache line; see [`connections`](crate::connections).
     pub struct Bucket = 64 {
         /// What is remembered of them.
-        pub entries: [Entry; 3],
+        pub entries: [Entry; WAYS],
         /// Their names.
-        pub keys: [ConnectionKey; 3],
+        pub keys: [ConnectionKey; WAYS],
         /// Bit 0: locked. Bit 1: a flow was sent to its second bucket.
         pub guard: u32,
     }
 
-    /// Two IPv6 connections in two cache lines, the first of them in the first.
-    pub struct BucketV6 = 128 {
+    /// Three IPv6 connections in three cache lines, the first of them all in the first line.
+    pub struct BucketV6 = 192 {
         /// What is remembered of them.
-        pub entries: [Entry; 2],
+        pub entries: [Entry; WAYS],
         /// Bit 0: locked. Bit 1: a flow was sent to its second bucket.
         pub guard: u32,
         /// Name of the first.
         pub first: ConnectionKeyV6,
-        /// Zero.
-        pub reserved: [u32; 2],
         /// Name of the second.
         pub second: ConnectionKeyV6,
+        /// Zero.
+        pub reserved: [u32; 7],
+        /// Name of the third.
+        pub third: ConnectionKeyV6,
         /// Zero.
         pub reserved_too: [u32; 7],
     }
@@ -221,7 +223,8 @@ abi! {
 
 /// Values of [`RealServer::state`].
 pub mod real_server_state {
-    /// No real server has this index: connections that name it go to another.
+    /// No real server has this index: connections that name it go to another. What stands here is of
+    /// the last that had it, for packets that were on their way when it went.
     pub const VACANT: u32 = 0;
     /// It serves, and its MAC is known.
     pub const READY: u32 = 1;

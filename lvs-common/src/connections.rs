@@ -1,7 +1,7 @@
 //! How connections are remembered: a set-associative table for each address family.
 //!
 //! ```text
-//!   hash(flow) -> bucket, one cache line (of IPv6: two, with two connections)
+//!   hash(flow) -> bucket, one cache line (of IPv6: three, a connection each)
 //!   +-------+-------+-------+-----------+-----------+-----------+-------+
 //!   | entry | entry | entry | key       | key       | key       | guard |
 //!   +-------+-------+-------+-----------+-----------+-----------+-------+
@@ -16,9 +16,10 @@
 //!   given to another flow in between, the entry's tag, eight bits of its flow's hash, tells.
 //! - **Insertion** locks the flow's first bucket, so that two CPUs with packets of one flow record
 //!   it once, and the later gets what the earlier has chosen. It takes a free place in the first
-//!   bucket, else one in the flow's second, else that of the least worthy connection of both
+//!   bucket, else one in the flow's second. If both are full of connections in use, one of them moves
+//!   to its own second bucket ([`make_room`]); else the least worthy of both is forgotten
 //!   ([`Entry::worth`]). A first bucket that has sent a flow to its second is marked for good; only
-//!   then does a look-up read a second cache line.
+//!   then does a look-up read a second bucket.
 //! - **Expiry** is lvsd's, which maps the same memory: it swaps an old entry for [`Entry::FREE`],
 //!   if it is still as it was read.
 //! - **Half-open** connections (TCP before the first ACK, UDP before the second datagram) are in a
@@ -30,8 +31,12 @@
 mod bucket;
 mod entry;
 mod hash;
+mod insert;
+mod room;
 pub mod state;
 
-pub use bucket::{Bucket, Found, Inserted, find, find_either, insert, update};
+pub use bucket::{Bucket, Found, WAYS, find, find_either, update};
 pub use entry::Entry;
 pub use hash::{Hash, Secrets};
+pub use insert::{Inserted, Place, Room, insert};
+pub use room::make_room;

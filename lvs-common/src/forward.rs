@@ -10,7 +10,7 @@ mod send;
 
 pub use choose::choose;
 pub use long_way::{long_way, settle};
-pub use lookup::find;
+pub use lookup::{find, make_room};
 
 use crate::{
     abi::{
@@ -97,6 +97,8 @@ pub trait FamilyTables<A: Address> {
 
     /// [`find`] of these tables.
     fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64;
+    /// [`make_room`] of these tables.
+    fn make_room(&self, flow: &Flow<A>) -> u32;
     /// [`long_way()`] of these tables.
     fn long_way(&self, flow: &Flow<A>, segment: Segment) -> u64;
     /// [`choose()`] of these tables.

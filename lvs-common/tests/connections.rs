@@ -2,12 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     thread,
 };
 
 use lvs_common::{
-    connections::{Bucket, Entry, Hash, Inserted, Secrets, find_either, insert, state, update},
+    connections::{
+        Bucket, Entry, Found, Hash, Inserted, Place, Room, Secrets, find_either, insert, make_room,
+        state, update,
+    },
     packet::transport::Segment,
 };
 use proptest::prelude::*;
@@ -25,7 +28,6 @@ struct AtomicBucket {
 
 impl Bucket for AtomicBucket {
     type Key = [u32; 3];
-    const WAYS: usize = 3;
 
     fn entry(&self, way: usize) -> Entry {
         Entry::from_word(self.entries[way].load(SeqCst))
@@ -38,6 +40,10 @@ impl Bucket for AtomicBucket {
 
     fn has_key(&self, way: usize, key: &Self::Key) -> bool {
         self.keys[way].iter().zip(key).all(|(ours, theirs)| ours.load(SeqCst) == *theirs)
+    }
+
+    fn key(&self, way: usize) -> Self::Key {
+        std::array::from_fn(|at| self.keys[way][at].load(SeqCst))
     }
 
     fn set_key(&self, way: usize, key: &Self::Key) {
@@ -95,7 +101,11 @@ impl Table {
     }
 
     fn buckets(&self, flow: u32) -> (&AtomicBucket, &AtomicBucket) {
-        let hash = Hash::of(&Self::key(flow), &secrets());
+        self.buckets_of(&Self::key(flow))
+    }
+
+    fn buckets_of(&self, key: &[u32; 3]) -> (&AtomicBucket, &AtomicBucket) {
+        let hash = Hash::of(key, &secrets());
         let n = self.0.len() as u32;
         (&self.0[hash.first(n) as usize], &self.0[hash.second(n) as usize])
     }
@@ -109,7 +119,25 @@ impl Table {
 
     fn insert(&self, flow: u32, state: u8, seen: u16) -> Inserted {
         let (first, second) = self.buckets(flow);
-        insert(first, second, &Self::key(flow), Self::entry(flow, state, seen))
+        let insert =
+            |room| insert(first, second, &Self::key(flow), Self::entry(flow, state, seen), room);
+        let inserted = insert(Room::Unknown);
+        if inserted == Inserted::Full { insert(self.make_room(first, second)) } else { inserted }
+    }
+
+    fn make_room(&self, first: &AtomicBucket, second: &AtomicBucket) -> Room {
+        for (bucket, in_second) in [(first, false), (second, true)] {
+            if let Some(way) = make_room(bucket, |key| self.moves_to(bucket, key)) {
+                return Room::At(Place { way, in_second });
+            }
+        }
+        Room::None
+    }
+
+    /// The second bucket of a flow whose first is this.
+    fn moves_to(&self, bucket: &AtomicBucket, key: &[u32; 3]) -> Option<&AtomicBucket> {
+        let (first, second) = self.buckets_of(key);
+        (std::ptr::eq(first, bucket) && !std::ptr::eq(first, second)).then_some(second)
     }
 
     fn live(&self) -> Vec<Entry> {
@@ -162,7 +190,7 @@ proptest! {
                             }
                             model.insert(flow, Table::entry(flow, state, now));
                         }
-                        Inserted::Busy => prop_assert!(false, "nobody else is there"),
+                        Inserted::Full | Inserted::Busy => prop_assert!(false, "nobody else is there"),
                     }
                 }
                 Step::Touch(flow) => {
@@ -188,12 +216,32 @@ proptest! {
     }
 
     #[test]
-    fn a_word_says_what_became_of_an_insertion(server in any::<u32>(), seen in any::<u16>(), state in 0u8..8, tag in any::<u8>()) {
-        let entry = Entry { real_server: server, seen, state, tag };
-        for inserted in [Inserted::Recorded { evicted: entry }, Inserted::Present(entry), Inserted::Busy] {
-            prop_assert_eq!(Inserted::from_word(inserted.to_word()), inserted);
+    fn a_word_says_what_was_found(
+        real_server in any::<u32>(), seen in any::<u16>(), state in 1u8..8, tag in any::<u8>(),
+        way in 0usize..3, in_second in any::<bool>(),
+    ) {
+        let entry = Entry { real_server, seen, state, tag };
+        for found in [Some(Found { way, in_second, entry }), None] {
+            prop_assert_eq!(Found::from_word(Found::to_word(found)), found);
+        }
+        for room in [Room::Unknown, Room::None, Room::At(Place { way, in_second })] {
+            prop_assert_eq!(Room::from_number(room.to_number()), room);
         }
     }
+}
+
+/// How full a table can be: at half of its places hardly a connection must be forgotten.
+#[test]
+fn half_a_table_is_kept() {
+    const BUCKETS: usize = 20_000;
+    let table = Table::new(BUCKETS);
+    let connections = BUCKETS as u32 * 3 / 2;
+    let is_lost = |flow: &u32| match table.insert(*flow, state::ESTABLISHED, 1) {
+        Inserted::Recorded { evicted } => evicted.is_live(),
+        Inserted::Present(_) | Inserted::Full | Inserted::Busy => true,
+    };
+    assert!((0..connections).filter(is_lost).count() <= 2);
+    assert!(table.live().len() as u32 >= connections - 2);
 }
 
 /// What one thread has seen.
@@ -223,7 +271,7 @@ fn threads_race_for_two_buckets() {
                     Inserted::Present(entry) => {
                         assert_eq!(entry.real_server, real_server(flow));
                     }
-                    Inserted::Busy => {}
+                    Inserted::Full | Inserted::Busy => {}
                 },
                 2 => {
                     if let Some((bucket, way, found)) = table.find(flow) {
@@ -255,6 +303,40 @@ fn threads_race_for_two_buckets() {
     servers.sort_unstable();
     servers.dedup();
     assert_eq!(servers.len(), live.len(), "a flow is there twice");
+}
+
+/// One CPU moves a flow to make room for another, while another CPU has packets of it.
+#[test]
+fn a_flow_that_moves_is_found_all_the_while() {
+    let flows = [1, 2, 3];
+    for round in 0..5_000 {
+        let [first, second, full] = [(); 3].map(|()| AtomicBucket::default());
+        for (way, flow) in flows.into_iter().enumerate() {
+            for bucket in [&first, &full] {
+                bucket.set_key(way, &Table::key(flow));
+                bucket.swap(way, Entry::FREE, Table::entry(flow, state::ESTABLISHED, 0));
+            }
+        }
+        let moved = AtomicBool::new(false);
+        let find = |flow| {
+            let template = Table::entry(flow, state::ESTABLISHED, 0);
+            find_either(&first, || Some(&second), &Table::key(flow), template)
+        };
+        thread::scope(|scope| {
+            let mover = scope.spawn(|| {
+                let way = make_room(&first, |_| Some(&second));
+                let room = Room::At(Place { way: way.unwrap(), in_second: false });
+                let entry = Table::entry(7, state::ESTABLISHED, 0);
+                let inserted = insert(&first, &full, &Table::key(7), entry, room);
+                assert_eq!(inserted, Inserted::Recorded { evicted: Entry::FREE });
+                moved.store(true, SeqCst);
+            });
+            while !moved.load(SeqCst) && !mover.is_finished() {
+                assert!(flows.iter().all(|&flow| find(flow).is_some()), "round {round}");
+            }
+        });
+        assert!(flows.iter().all(|&flow| find(flow).is_some()), "round {round}");
+    }
 }
 
 #[test]

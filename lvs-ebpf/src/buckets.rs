@@ -2,7 +2,8 @@
 
 use core::{
     cell::UnsafeCell,
-    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd},
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd},
+    mem::MaybeUninit,
     ptr,
 };
 
@@ -20,11 +21,10 @@ const OVERFLOWED: u32 = 2;
 ///
 /// # Safety
 /// The places are inside the bucket for every way, and aligned: entries to eight bytes, the others
-/// to four. A key is words, and nothing between them.
+/// to four. A key is words, of which any are one, and nothing between them.
 pub(crate) unsafe trait Layout {
     /// Names a connection.
     type Key: Copy + PartialEq;
-    const WAYS: usize;
 
     /// Where an entry is.
     fn entry(this: *mut Self, way: usize) -> *mut u64;
@@ -37,7 +37,6 @@ pub(crate) unsafe trait Layout {
 // SAFETY: fields of the bucket.
 unsafe impl Layout for Bucket {
     type Key = ConnectionKey;
-    const WAYS: usize = 3;
 
     #[inline(always)]
     fn entry(this: *mut Self, way: usize) -> *mut u64 {
@@ -61,7 +60,6 @@ unsafe impl Layout for Bucket {
 // SAFETY: fields of the bucket.
 unsafe impl Layout for BucketV6 {
     type Key = ConnectionKeyV6;
-    const WAYS: usize = 2;
 
     #[inline(always)]
     fn entry(this: *mut Self, way: usize) -> *mut u64 {
@@ -71,8 +69,9 @@ unsafe impl Layout for BucketV6 {
 
     #[inline(always)]
     fn key(this: *mut Self, way: usize) -> *mut ConnectionKeyV6 {
+        // The keys are a cache line apart.
         // SAFETY: fields of the bucket.
-        unsafe { if way == 0 { &raw mut (*this).first } else { &raw mut (*this).second } }
+        unsafe { (&raw mut (*this).first).byte_add(64 * way) }
     }
 
     #[inline(always)]
@@ -103,7 +102,6 @@ impl<L> SharedBucket<L> {
 // made. Accesses are single instructions (volatile or atomic), so that none is seen half done.
 impl<L: Layout> connections::Bucket for SharedBucket<L> {
     type Key = L::Key;
-    const WAYS: usize = L::WAYS;
 
     #[inline(always)]
     fn entry(&self, way: usize) -> Entry {
@@ -132,6 +130,22 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
             at += 1;
         }
         true
+    }
+
+    #[inline(always)]
+    fn key(&self, way: usize) -> L::Key {
+        let mut key = MaybeUninit::<L::Key>::uninit();
+        let ours = L::key(self.0.get(), way).cast::<u32>();
+        let mut at = 0;
+        while at < size_of::<L::Key>() / 4 {
+            // SAFETY: see above; there is room for as many words in the copy.
+            unsafe {
+                key.as_mut_ptr().cast::<u32>().add(at).write(ptr::read_volatile(ours.add(at)))
+            };
+            at += 1;
+        }
+        // SAFETY: all of its words have been written, and any bytes are a key.
+        unsafe { key.assume_init() }
     }
 
     #[inline(always)]
@@ -169,8 +183,8 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
     #[inline(always)]
     fn set_overflowed(&self) {
         let guard = L::guard(self.0.get());
-        // SAFETY: see above; while the lock is held, nobody else writes the guard.
-        unsafe { ptr::write_volatile(guard, ptr::read_volatile(guard) | OVERFLOWED) };
+        // SAFETY: see above.
+        unsafe { atomic_or::<u32, u32, { AtomicOrdering::SeqCst }>(guard, OVERFLOWED) };
     }
 }
 

@@ -128,6 +128,11 @@ macro_rules! family {
             }
 
             #[inline(always)]
+            fn make_room(&self, flow: &Flow<$address>) -> u32 {
+                $functions::make_room(flow)
+            }
+
+            #[inline(always)]
             fn long_way(&self, flow: &Flow<$address>, segment: Segment) -> u64 {
                 $functions::long_way(flow, segment as u32)
             }

@@ -152,7 +152,7 @@ upper_threshold = 10
 lower_threshold = 11
 "#,
         expect![[r#"
-            lvs.toml:6:8: connections.size: found 7; expected a number of connections from 1024 to 100000000
+            lvs.toml:6:8: connections.size: found 7; expected a number of connections from 1024 to 96000000
             lvs.toml:7:19: connections.tcp_established: found "7h"; expected a time from "1s" to "21600s", like "5m" or "90s"
             lvs.toml:8:7: connections.udp: found "5 minutes"; expected a time from "1s" to "21600s", like "5m" or "90s"
             lvs.toml:11:8: virtual_service[1].port: all ports (0) need a persistence_timeout, so that a client's connections to different ports go to one real server

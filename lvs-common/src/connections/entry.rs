@@ -55,6 +55,14 @@ impl Entry {
         now.wrapping_sub(self.seen)
     }
 
+    /// Whether it is in use, so that it is moved rather than forgotten. Those that only began are not:
+    /// in a flood there would be no end of moving.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_in_use(self) -> bool {
+        matches!(self.state, state::ESTABLISHED | state::DATAGRAMS)
+    }
+
     /// How much worth keeping: the place of the lowest is given away first. What has ended is worth
     /// least, TCP in use most; among equals, what was seen last.
     #[inline(always)]

@@ -1,12 +1,12 @@
 //! What was decided about a packet, as one word: that is what a BPF function returns.
 
-use crate::fate::Fate;
+use crate::{connections::Room, fate::Fate};
 
 /// A real server, or why there is none, or what must be done first.
 ///
 /// ```text
-///  63      48      40      32                              0
-/// |       | state | flags | real server, or fate            |
+///  56     48      40      32                              0
+/// | room | state | flags | real server, or fate            |
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decided(u64);
@@ -28,7 +28,10 @@ const CHOOSE: u64 = 1 << 34;
 const RECORD: u64 = 1 << 35;
 /// A connection that is remembered is to be given to the real server.
 const MOVE: u64 = 1 << 36;
+/// There must be room for that first.
+const MAKE_ROOM: u64 = 1 << 37;
 const STATE_SHIFT: u32 = 40;
+const ROOM_SHIFT: u32 = 48;
 
 impl Decided {
     /// It goes to a real server, and that is all.
@@ -96,6 +99,28 @@ impl Decided {
     #[inline(always)]
     pub(super) fn needs_settling(self) -> bool {
         self.0 & (RECORD | MOVE) != 0
+    }
+
+    /// The same, when it turned out that there is no room.
+    #[inline(always)]
+    pub(super) fn make_room(self) -> Self {
+        Self(self.0 | MAKE_ROOM)
+    }
+
+    #[inline(always)]
+    pub(super) fn needs_room(self) -> bool {
+        self.0 & MAKE_ROOM != 0
+    }
+
+    /// The same, with what was found about room (a [`Room`] as a number).
+    #[inline(always)]
+    pub(super) fn with_room(self, room: u32) -> Self {
+        Self(self.0 & !MAKE_ROOM | u64::from(room & 0xff) << ROOM_SHIFT)
+    }
+
+    #[inline(always)]
+    pub(super) fn room(self) -> Room {
+        Room::from_number((self.0 >> ROOM_SHIFT) as u8)
     }
 
     #[inline(always)]

@@ -61,8 +61,14 @@ fn decide<T: Tables + FamilyTables<A>, A: Address>(
         decided = decided.with(chosen);
     }
     if decided.needs_settling() {
-        let word = tables.settle(&packet.flow, packet.segment, decided.to_word());
-        decided = Decided::from_word(word);
+        let settle = |decided: Decided| {
+            let word = tables.settle(&packet.flow, packet.segment, decided.to_word());
+            Decided::from_word(word)
+        };
+        decided = settle(decided);
+        if decided.needs_room() {
+            decided = settle(decided.with_room(tables.make_room(&packet.flow)));
+        }
     }
     decided.into_result()
 }

@@ -129,7 +129,8 @@ fn record<T: Tables + FamilyTables<A>, A: Address>(
     let entry = Entry { real_server, state, ..lookup.template };
     let begins = decided.does_begin();
     let table = if begins { Table::HalfOpen } else { Table::Established };
-    match lookup.record(entry, table) {
+    match lookup.record(entry, table, decided.room()) {
+        Inserted::Full => decided.make_room(),
         Inserted::Present(other) => Decided::known(other.real_server),
         Inserted::Recorded { .. } | Inserted::Busy if begins => Decided::begins(real_server),
         Inserted::Recorded { .. } => {

@@ -3,7 +3,7 @@
 use super::{FamilyTables, Table, Tables};
 use crate::{
     abi::{RealServer, Settings, real_server_state},
-    connections::{Entry, Found, Hash, Inserted, find_either, insert, state, update},
+    connections::{self, Entry, Found, Hash, Inserted, Room, find_either, insert, state, update},
     flow::{Address, Flow},
     packet::transport::Segment,
 };
@@ -24,6 +24,28 @@ pub fn find<T: Tables + FamilyTables<A>, A: Address>(
 ) -> u64 {
     let Some(settings) = tables.settings() else { return Found::to_word(None) };
     Found::to_word(Lookup::new(flow, segment, tables, settings).find_at_once(table))
+}
+
+/// Makes room for a connection among the established ones, both of whose buckets are full; the result
+/// is [`Room`] as a number.
+pub fn make_room<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
+    let Some(settings) = tables.settings() else { return u32::from(Room::None.to_number()) };
+    let table = Table::Established;
+    let n_buckets = tables.n_buckets(table, settings);
+    let hash = A::hash(&flow.key, &settings.secrets);
+    for (in_second, index) in [(false, hash.first(n_buckets)), (true, hash.second(n_buckets))] {
+        let Some(bucket) = tables.bucket(table, index) else { continue };
+        let second_of = |key: &A::Key| {
+            let hash = A::hash(key, &settings.secrets);
+            let other = hash.second(n_buckets);
+            let moves = hash.first(n_buckets) == index && other != index;
+            if moves { tables.bucket(table, other) } else { None }
+        };
+        if let Some(way) = connections::make_room(bucket, second_of) {
+            return u32::from(Room::At(connections::Place { way, in_second }).to_number());
+        }
+    }
+    u32::from(Room::None.to_number())
 }
 
 /// A flow, and what it is looked up in.
@@ -153,11 +175,11 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
 
     /// Writes a connection into a table.
     #[inline(always)]
-    pub(super) fn record(&self, entry: Entry, table: Table) -> Inserted {
+    pub(super) fn record(&self, entry: Entry, table: Table, room: Room) -> Inserted {
         let (Some(first), Some(second)) = (self.first(table), self.second(table)) else {
             return Inserted::Busy;
         };
-        let inserted = insert(first, second, &self.flow.key, entry);
+        let inserted = insert(first, second, &self.flow.key, entry, room);
         if let Inserted::Recorded { evicted } = inserted {
             self.recount(evicted, entry);
         }

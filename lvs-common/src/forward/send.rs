@@ -19,6 +19,8 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     let real_server = tables.real_server(target.real_server).ok_or(Fate::DroppedNoRealServer)?;
     match real_server.state {
         real_server_state::READY => {}
+        // It has gone since this packet was given to it, a moment ago.
+        real_server_state::VACANT if real_server.interface != 0 => {}
         real_server_state::NEIGHBOUR_UNKNOWN => return Err(Fate::DroppedNeighbourUnknown),
         _ => return Err(Fate::DroppedNoRealServer),
     }

@@ -76,9 +76,9 @@ fn connections(section: Option<Option<Reader<'_>>>) -> Option<Connections> {
     let room = |key, range: RangeInclusive<u32>| {
         section.optional(key, number("a number of connections", range)).map(|at| at.value)
     };
-    // An array map is smaller than 4 GiB, and a connection has 32 bytes of it, or 96 with IPv6.
-    const MOST_V6: u32 = 40_000_000;
-    let size = room("size", 1024..=100_000_000).unwrap_or(defaults.size);
+    // An array map is smaller than 4 GiB, and a connection has 43 bytes of it, or 128 with IPv6.
+    const MOST_V6: u32 = 32_000_000;
+    let size = room("size", 1024..=96_000_000).unwrap_or(defaults.size);
     let half_open = room("half_open", 1024..=16_000_000).unwrap_or(defaults.half_open);
     let ipv6_size = room("ipv6_size", 1024..=MOST_V6).unwrap_or(size.min(MOST_V6));
     let ipv6_half_open = room("ipv6_half_open", 1024..=16_000_000).unwrap_or(half_open);

@@ -18,7 +18,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use lvs_common::{
-    abi::{self, Settings, Traffic},
+    abi::{self, Settings, Traffic, real_server_state},
     fate::Fate,
     limits, names,
 };
@@ -123,12 +123,10 @@ impl Sizes {
     fn of(connections: &config::Connections, max_real_servers: u32) -> Self {
         Self {
             real_servers: max_real_servers + 1,
-            // Two of three places taken, so that hardly a flow finds both its buckets full. There
-            // are three in a bucket, and two in one of IPv6.
-            buckets: connections.size.div_ceil(2),
-            half_open: connections.half_open.div_ceil(2),
-            buckets_v6: connections.ipv6_size.div_ceil(4) * 3,
-            half_open_v6: connections.ipv6_half_open.div_ceil(4) * 3,
+            buckets: buckets(connections.size),
+            half_open: buckets(connections.half_open),
+            buckets_v6: buckets(connections.ipv6_size),
+            half_open_v6: buckets(connections.ipv6_half_open),
         }
     }
 
@@ -138,6 +136,13 @@ impl Sizes {
         (self.buckets + self.half_open) as usize * size_of::<abi::Bucket>()
             + (self.buckets_v6 + self.half_open_v6) as usize * size_of::<abi::BucketV6>()
     }
+}
+
+/// Buckets for so many connections: of the three places in each, half are taken then, so that hardly
+/// a flow finds both its buckets full, nor any that could move
+/// ([`make_room`](lvs_common::connections::make_room)).
+fn buckets(connections: u32) -> u32 {
+    connections.div_ceil(3) * 2
 }
 
 /// The connection tables and the loads, which lvsd shares with the program.
@@ -384,7 +389,9 @@ impl Dataplane for BpfDataplane {
                     *index,
                     Limits { weight: 0, upper_threshold: 0, lower_threshold: 0 },
                 );
-                let vacant = bytemuck::Zeroable::zeroed();
+                let Abi(last) = self.real_servers.get(index, 0).map_err(io::Error::other)?;
+                let vacant =
+                    abi::RealServer { state: real_server_state::VACANT, weight: 0, ..last };
                 self.real_servers.set(*index, Abi(vacant), 0).map_err(io::Error::other)
             }
             MapWrite::SetLimits(index, limits) => {

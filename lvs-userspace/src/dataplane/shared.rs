@@ -94,17 +94,18 @@ pub(super) struct SharedBucket {
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct SharedBucketV6 {
-    entries: [AtomicU64; 2],
+    entries: [AtomicU64; 3],
     guard: AtomicU32,
     first: [AtomicU32; 9],
-    reserved: [u32; 2],
     second: [AtomicU32; 9],
+    reserved: [u32; 7],
+    third: [AtomicU32; 9],
     reserved_too: [u32; 7],
 }
 
 const _: () = {
     assert!(size_of::<SharedBucketV6>() == size_of::<abi::BucketV6>());
-    assert!(offset_of!(SharedBucketV6, second) == offset_of!(abi::BucketV6, second));
+    assert!(offset_of!(SharedBucketV6, third) == offset_of!(abi::BucketV6, third));
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
     assert!(size_of::<SharedBucket>() == size_of::<abi::Bucket>());
 };
@@ -169,7 +170,7 @@ impl Connections for SharedBucket {
 
 impl Connections for SharedBucketV6 {
     fn each(&self, mut visit: impl FnMut(usize, Entry, Ends)) {
-        let keys = [&self.first, &self.second];
+        let keys = [&self.first, &self.second, &self.third];
         for (way, (entry, key)) in self.entries.iter().zip(keys).enumerate() {
             if let Some(entry) = live(entry) {
                 let key: abi::ConnectionKeyV6 = bytemuck::cast(words(key));

@@ -36,8 +36,8 @@ pub struct HostTables {
     loads: RefCell<HashMap<u32, Load>>,
     templates: RefCell<HashMap<TemplateKey, Template>>,
     fragments: RefCell<HashMap<FragmentKey, u32>>,
-    v4: [Vec<HostBucket<ConnectionKey, 3>>; 2],
-    v6: [Vec<HostBucket<ConnectionKeyV6, 2>>; 2],
+    v4: [Vec<HostBucket<ConnectionKey>>; 2],
+    v6: [Vec<HostBucket<ConnectionKeyV6>>; 2],
     services: RefCell<HashMap<u32, Traffic>>,
     real_servers: RefCell<HashMap<u32, Traffic>>,
     fates: RefCell<HashMap<Fate, u64>>,
@@ -92,9 +92,9 @@ fn at(table: Table) -> usize {
 }
 
 macro_rules! family {
-    ($address:ty, $key:ty, $ways:literal, $buckets:ident) => {
+    ($address:ty, $key:ty, $buckets:ident) => {
         impl FamilyTables<$address> for HostTables {
-            type Bucket = HostBucket<$key, $ways>;
+            type Bucket = HostBucket<$key>;
 
             fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket> {
                 self.$buckets[at(table)].get(index as usize)
@@ -102,6 +102,10 @@ macro_rules! family {
 
             fn n_buckets(&self, _: Table, settings: &Settings) -> u32 {
                 settings.buckets
+            }
+
+            fn make_room(&self, flow: &Flow<$address>) -> u32 {
+                forward::make_room(flow, self)
             }
 
             fn long_way(&self, flow: &Flow<$address>, segment: Segment) -> u64 {
@@ -123,8 +127,8 @@ macro_rules! family {
     };
 }
 
-family!([u8; 4], ConnectionKey, 3, v4);
-family!([u8; 16], ConnectionKeyV6, 2, v6);
+family!([u8; 4], ConnectionKey, v4);
+family!([u8; 16], ConnectionKeyV6, v6);
 
 impl forward::Loads for HostTables {
     fn slot(&self, index: u32) -> Option<u32> {

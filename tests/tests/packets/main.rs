@@ -3,11 +3,15 @@
 #![expect(unreachable_pub, reason = "the modules are shared with the benchmark")]
 
 mod cases;
+#[cfg(feature = "privileged")]
+mod changes;
 mod frames;
 mod host;
 #[cfg(feature = "privileged")]
 mod kernel;
 mod laws;
+mod services;
+mod shares;
 mod world;
 
 use cases::{Case, Expected};

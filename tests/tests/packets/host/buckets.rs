@@ -2,16 +2,16 @@
 
 use std::cell::Cell;
 
-use lvs_common::connections::{Bucket, Entry};
+use lvs_common::connections::{Bucket, Entry, WAYS};
 
-/// As many connections as `WAYS`, whose names are `K`.
-pub struct HostBucket<K, const WAYS: usize> {
+/// Connections whose names are `K`.
+pub struct HostBucket<K> {
     entries: [Cell<Entry>; WAYS],
     keys: [Cell<Option<K>>; WAYS],
     overflowed: Cell<bool>,
 }
 
-impl<K, const WAYS: usize> Default for HostBucket<K, WAYS> {
+impl<K> Default for HostBucket<K> {
     fn default() -> Self {
         Self {
             entries: std::array::from_fn(|_| Cell::new(Entry::FREE)),
@@ -21,9 +21,8 @@ impl<K, const WAYS: usize> Default for HostBucket<K, WAYS> {
     }
 }
 
-impl<K: Copy + PartialEq, const WAYS: usize> Bucket for HostBucket<K, WAYS> {
+impl<K: Copy + PartialEq> Bucket for HostBucket<K> {
     type Key = K;
-    const WAYS: usize = WAYS;
 
     fn entry(&self, way: usize) -> Entry {
         self.entries[way].get()
@@ -39,6 +38,10 @@ impl<K: Copy + PartialEq, const WAYS: usize> Bucket for HostBucket<K, WAYS> {
 
     fn has_key(&self, way: usize, key: &Self::Key) -> bool {
         self.keys[way].get() == Some(*key)
+    }
+
+    fn key(&self, way: usize) -> K {
+        self.keys[way].get().expect("a key that was written")
     }
 
     fn set_key(&self, way: usize, key: &Self::Key) {

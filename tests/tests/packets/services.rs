@@ -1,0 +1,53 @@
+//! Services as lvsd places them, for tests that need others than the [`world`]'s.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Instant,
+};
+
+use lvs_userspace::{
+    config::LostConnections,
+    dataplane::{Clock, Neighbour, Placement, RealServer, Service, Tables},
+    model::{MacAddr, Protocol, Scheduler, ServiceId, Weight},
+};
+
+use crate::world;
+
+/// MAC of the real server with this number.
+pub fn mac(number: u8) -> [u8; 6] {
+    [2, 0, 10, 78, 0, number]
+}
+
+/// TCP 80 of an address, with real servers of these numbers and weights.
+pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u8, u16)]) -> Service {
+    let real_server = |&(number, weight): &(u8, u16)| RealServer {
+        address: Ipv4Addr::new(10, 78, 0, number).into(),
+        weight: Weight(weight),
+        upper_threshold: 0,
+        lower_threshold: 0,
+        latency_us: None,
+        neighbour: Some(Neighbour {
+            mac: MacAddr(mac(number)),
+            interface: world::INTERFACE,
+            source_mac: MacAddr(world::DIRECTOR_MAC),
+            vlan: None,
+        }),
+    };
+    Service {
+        id: ServiceId { protocol: Protocol::Tcp, address: vip, port: 80 },
+        scheduler,
+        persistence: None,
+        one_packet: false,
+        lost_connections: LostConnections::Reschedule,
+        sorry_server: None,
+        real_servers: servers.iter().map(real_server).collect(),
+    }
+}
+
+/// What the maps should hold for these services.
+pub fn place(placement: &mut Placement, services: &[Service]) -> Tables {
+    let interfaces = BTreeMap::from([(world::INTERFACE, MacAddr(world::DIRECTOR_MAC))]);
+    let (now, clock) = (Instant::now(), Clock::new(250, 0, Instant::now()));
+    placement.place(services, &interfaces, &clock, now).expect("room for the services")
+}
