@@ -115,6 +115,10 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<String, CliError> {
             let services = client.services().await?;
             Ok(if json { to_json(&services) } else { render::list(&services, colour) })
         }
+        Verb::Rates { json } => {
+            let rates = client.rates().await?;
+            Ok(if json { to_json(&rates) } else { render::rates(&rates) })
+        }
         Verb::Connections { json } => {
             let connections = client.connections().await?;
             Ok(if json { to_json(&connections) } else { render::connections(&connections) })
@@ -132,10 +136,21 @@ async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<S
         ipvsadm::Command::List(list) if list.connections => {
             Ok(render::ipvsadm_connections(&client.connections().await?, list))
         }
+        ipvsadm::Command::List(list) if list.rate => {
+            let mut rates = client.rates().await?;
+            if let Some(only) = &list.service {
+                rates.services.retain(|it| only.is(it.protocol, it.address, it.port));
+                if rates.services.is_empty() {
+                    return Err(CliError::NoService);
+                }
+            }
+            let size = client.status().await?.connection_table_size;
+            Ok(render::ipvsadm_rates(&rates, size, list))
+        }
         ipvsadm::Command::List(list) => {
             let mut services = client.services().await?;
             if let Some(only) = &list.service {
-                services.services.retain(|service| only.is(service));
+                services.services.retain(|it| only.is(it.protocol, it.address, it.port));
                 if services.services.is_empty() {
                     return Err(CliError::NoService);
                 }

@@ -5,6 +5,7 @@
 
 mod agent;
 mod drift;
+mod rates;
 mod report;
 
 use std::{io, path::PathBuf};

@@ -45,6 +45,7 @@ impl Daemon {
             while let Some(request) = requests.recv().await {
                 match request {
                     Request::Services(reply) => drop(reply.send(Ok(services()))),
+                    Request::Rates(reply) => drop(reply.send(Ok(rates()))),
                     Request::Connections(reply) => drop(reply.send(Ok(connections()))),
                     Request::Status(reply) => drop(reply.send(status.clone())),
                 }
@@ -113,6 +114,15 @@ fn status() -> api::Status {
         connection_table_size: 4096,
         interfaces: vec![],
         fates: vec![],
+    }
+}
+
+fn rates() -> api::Rates {
+    let rate = api::Rate { connections_per_s: 1, packets_in_per_s: 5, bytes_in_per_s: 300 };
+    let [service] = services().services.try_into().expect("one service");
+    let api::Service { protocol, address, port, .. } = service;
+    api::Rates {
+        services: vec![api::ServiceRates { protocol, address, port, rate, real_servers: vec![] }],
     }
 }
 

@@ -32,6 +32,12 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Show how fast connections, packets and bytes come
+    Rates {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the connections that the director remembers
     Connections {
         /// As JSON

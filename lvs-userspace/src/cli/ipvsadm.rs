@@ -5,7 +5,7 @@ use std::{
     str::FromStr as _,
 };
 
-use crate::{control::api, model::Protocol};
+use crate::model::Protocol;
 
 /// What was asked for in ipvsadm's way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) struct List {
     pub(super) numeric: bool,
     /// `--stats`: counters in place of weights and connections.
     pub(super) stats: bool,
+    /// `--rate`: the same in a second.
+    pub(super) rate: bool,
     /// `-c`: the connections in place of the services.
     pub(super) connections: bool,
     /// `--exact`: counters without K, M and G.
@@ -39,9 +41,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn is(&self, service: &api::Service) -> bool {
-        self.protocol == service.protocol
-            && self.address == SocketAddr::new(service.address, service.port)
+    pub(super) fn is(&self, protocol: Protocol, address: IpAddr, port: u16) -> bool {
+        self.protocol == protocol && self.address == SocketAddr::new(address, port)
     }
 }
 
@@ -86,6 +87,7 @@ pub(super) fn parse(arguments: &[String]) -> Result<Command, UsageError> {
             "-v" | "--version" => set(&mut command, Command::Version)?,
             "-n" | "--numeric" => list.numeric = true,
             "--stats" => list.stats = true,
+            "--rate" => list.rate = true,
             "-c" | "--connection" => list.connections = true,
             "--exact" => list.exact = true,
             "-t" | "--tcp-service" => {

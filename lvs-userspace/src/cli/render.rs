@@ -6,7 +6,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use super::{ipvsadm::List, names};
 use crate::{
-    control::api::{self, Connections, Health, Services, Status},
+    control::api::{self, Connections, Health, Rate, Rates, Services, Status},
     model::Protocol,
 };
 
@@ -129,6 +129,51 @@ fn lines(table: &Table) -> String {
     let trimmed =
         |line: String| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end());
     table.lines().map(trimmed).collect()
+}
+
+/// `lvsctl rates`.
+pub(super) fn rates(rates: &Rates) -> String {
+    let mut table = plain_table();
+    table.set_header(vec!["SERVICE", "REAL SERVER", "CONNS/S", "PACKETS/S", "BYTES/S"]);
+    for column in table.column_iter_mut().filter(|column| column.index > 1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let row = |service: String, real_server: String, rate: &Rate| {
+        let counts = [rate.connections_per_s, rate.packets_in_per_s, rate.bytes_in_per_s];
+        [service, real_server].into_iter().chain(counts.map(|count| count.to_string()))
+    };
+    for service in &rates.services {
+        let address = SocketAddr::new(service.address, service.port);
+        table.add_row(row(format!("{} {address}", service.protocol), String::new(), &service.rate));
+        for it in &service.real_servers {
+            table.add_row(row(String::new(), it.address.to_string(), &it.rate));
+        }
+    }
+    lines(&table)
+}
+
+/// `lvsctl -L --rate`: to the letter.
+pub(super) fn ipvsadm_rates(rates: &Rates, size: u32, list: &List) -> String {
+    let mut text = format!(
+        "IP Virtual Server version 1.2.1 (size={size})\n\
+         Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n  \
+         -> RemoteAddress:Port\n"
+    );
+    let columns = |rate: &Rate| {
+        let counts = [rate.connections_per_s, rate.packets_in_per_s, 0, rate.bytes_in_per_s, 0];
+        five(counts, list.exact)
+    };
+    for service in &rates.services {
+        let protocol = service.protocol.name().to_uppercase();
+        let address = SocketAddr::new(service.address, service.port);
+        let name = format!("{protocol}  {}", show(address, service.protocol, list));
+        text += &format!("{name:<33}{}\n", columns(&service.rate));
+        for it in &service.real_servers {
+            let address = show(SocketAddr::new(it.address, it.port), service.protocol, list);
+            text += &format!("  -> {address:<28}{}\n", columns(&it.rate));
+        }
+    }
+    text
 }
 
 /// `lvsctl -L`: to the letter as ipvsadm 1.31 shows it, trailing spaces and all.

@@ -15,6 +15,9 @@ pub const STATUS: &str = "/v1/status";
 /// Path of `GET`: [`Connections`].
 pub const CONNECTIONS: &str = "/v1/connections";
 
+/// Path of `GET`: [`Rates`].
+pub const RATES: &str = "/v1/rates";
+
 /// The table: every virtual service with its real servers and counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Services {
@@ -88,6 +91,52 @@ pub enum Health {
     Up,
     /// Its MAC is not known: nothing can be sent to it.
     Down,
+}
+
+/// How fast the counters go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// In the order of the configuration.
+    pub services: Vec<ServiceRates>,
+}
+
+/// How fast a virtual service's counters go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRates {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Virtual IP address.
+    pub address: IpAddr,
+    /// Port.
+    pub port: u16,
+    /// Its rates.
+    #[serde(flatten)]
+    pub rate: Rate,
+    /// In the order of the configuration.
+    pub real_servers: Vec<RealServerRates>,
+}
+
+/// How fast a real server's counters go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServerRates {
+    /// Real IP address.
+    pub address: IpAddr,
+    /// Port, the service's own.
+    pub port: u16,
+    /// Its rates.
+    #[serde(flatten)]
+    pub rate: Rate,
+}
+
+/// What goes through in a second, smoothed over some ten seconds and rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Connections begun.
+    pub connections_per_s: u64,
+    /// Packets from clients.
+    pub packets_in_per_s: u64,
+    /// Bytes from clients.
+    pub bytes_in_per_s: u64,
 }
 
 /// The connections that are remembered.
@@ -164,6 +213,8 @@ pub struct ApiError {
 pub enum Request {
     /// [`SERVICES`].
     Services(oneshot::Sender<Result<Services, ApiError>>),
+    /// [`RATES`].
+    Rates(oneshot::Sender<Result<Rates, ApiError>>),
     /// [`CONNECTIONS`].
     Connections(oneshot::Sender<Result<Connections, ApiError>>),
     /// [`STATUS`].

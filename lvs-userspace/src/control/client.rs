@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
-use super::api::{self, ApiError, Connections, Services, Status};
+use super::api::{self, ApiError, Connections, Rates, Services, Status};
 
 /// How long to wait for an answer: longer than lvsd takes to say that it has none.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -61,6 +61,14 @@ impl Client {
     /// When there is no answer, or none that can be understood.
     pub async fn services(&self) -> Result<Services, ClientError> {
         self.get(api::SERVICES).await
+    }
+
+    /// How fast the counters go.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be understood.
+    pub async fn rates(&self) -> Result<Rates, ClientError> {
+        self.get(api::RATES).await
     }
 
     /// The connections that are remembered.

@@ -89,6 +89,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let router = Router::new()
         .route(api::SERVICES, get(async |state| ask(state, Request::Services).await))
+        .route(api::RATES, get(async |state| ask(state, Request::Rates).await))
         .route(api::CONNECTIONS, get(async |state| ask(state, Request::Connections).await))
         .route(api::STATUS, get(async |state| ask(state, Request::Status).await))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such path"))

@@ -8,7 +8,12 @@ use std::{
 
 use tracing::{debug, error, info, warn};
 
-use super::{RunError, drift::Drift, report};
+use super::{
+    RunError,
+    drift::Drift,
+    rates::{self, Rates},
+    report,
+};
 use crate::{
     config::{Config, Connections},
     control::api::{ApiError, Request},
@@ -19,7 +24,7 @@ use crate::{
         sweep::{self, Count},
     },
     director::{Director, Event},
-    model::MacAddr,
+    model::{MacAddr, ServiceId},
     net::{
         Action, Link, NeighbourState, Neighbours, SolicitedNodes,
         netlink::{NetError, Netlink},
@@ -65,7 +70,11 @@ pub(super) struct Agent {
     /// The connections of each real server, by its index.
     connections: HashMap<u32, Count>,
     drift: Drift,
+    /// Rates of the services, and of each one's real servers.
+    service_rates: Rates<ServiceId>,
+    real_server_rates: Rates<(ServiceId, IpAddr)>,
     next_sweep: Instant,
+    next_rates: Instant,
     next_search: Instant,
     placement: Placement,
     /// What the maps hold.
@@ -90,7 +99,10 @@ impl Agent {
             limits,
             connections: HashMap::new(),
             drift: Drift::default(),
+            service_rates: Rates::default(),
+            real_server_rates: Rates::default(),
             next_sweep: Instant::now(),
+            next_rates: Instant::now(),
             next_search: Instant::now(),
             placement: Placement::new(max_real_servers),
             actual: Tables::default(),
@@ -219,10 +231,37 @@ impl Agent {
         if now >= self.next_search {
             self.find_ways().await;
         }
+        if now >= self.next_rates {
+            self.next_rates = now + rates::INTERVAL;
+            self.measure(now);
+        }
         if now >= self.next_sweep {
             self.next_sweep = now + sweep::INTERVAL;
             self.sweep();
         }
+    }
+
+    /// Looks how far the counters have come.
+    fn measure(&mut self, now: Instant) {
+        let mut services = Vec::new();
+        let mut real_servers = Vec::new();
+        for service in &self.director.config().virtual_services {
+            let id = service.id;
+            let Some(index) = self.placement.service(&id) else { continue };
+            match self.dataplane.service_traffic(index) {
+                Ok(traffic) => services.push((id, traffic)),
+                Err(error) => debug!(%id, %error, "can't read the counters of a service"),
+            }
+            for address in service.real_servers.iter().map(|it| it.address) {
+                let Some(index) = self.placement.real_server(&id, address) else { continue };
+                match self.dataplane.real_server_traffic(index) {
+                    Ok(traffic) => real_servers.push(((id, address), traffic)),
+                    Err(error) => debug!(%address, %error, "can't read a real server's counters"),
+                }
+            }
+        }
+        self.service_rates.look(services, now);
+        self.real_server_rates.look(real_servers, now);
     }
 
     /// Forgets old connections, counts the others, and mends what the program counts.
@@ -253,6 +292,11 @@ impl Agent {
                 drop(reply.send(self.services()));
             }
             Request::Status(reply) => drop(reply.send(self.status())),
+            Request::Rates(reply) => {
+                let config = self.director.config();
+                let rates = report::rates(config, &self.service_rates, &self.real_server_rates);
+                drop(reply.send(Ok(rates)));
+            }
             Request::Connections(reply) => drop(reply.send(Ok(self.connections()))),
         }
     }

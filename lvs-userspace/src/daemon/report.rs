@@ -1,10 +1,13 @@
 //! What lvsd tells about itself.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, net::IpAddr};
 
 use lvs_common::fate::Fate;
 
-use super::agent::AttachedLink;
+use super::{
+    agent::AttachedLink,
+    rates::{Rate, Rates},
+};
 use crate::{
     config::{Config, RealServer, VirtualService},
     control::api,
@@ -14,6 +17,7 @@ use crate::{
         sweep::{self, Count},
     },
     director::Director,
+    model::ServiceId,
 };
 
 /// The table, with its counters.
@@ -76,6 +80,36 @@ fn service(
         bytes_in: traffic.bytes,
         real_servers: service.real_servers.iter().map(real_server).collect::<io::Result<_>>()?,
     })
+}
+
+/// How fast the counters go.
+pub(super) fn rates(
+    config: &Config,
+    services: &Rates<ServiceId>,
+    real_servers: &Rates<(ServiceId, IpAddr)>,
+) -> api::Rates {
+    let rounded = |rate: Rate| api::Rate {
+        connections_per_s: rate.connections.round() as u64,
+        packets_in_per_s: rate.packets.round() as u64,
+        bytes_in_per_s: rate.bytes.round() as u64,
+    };
+    let real_server = |id: ServiceId, address| api::RealServerRates {
+        address,
+        port: id.port,
+        rate: rounded(real_servers.get(&(id, address))),
+    };
+    let service = |service: &VirtualService| api::ServiceRates {
+        protocol: service.id.protocol,
+        address: service.id.address,
+        port: service.id.port,
+        rate: rounded(services.get(&service.id)),
+        real_servers: service
+            .real_servers
+            .iter()
+            .map(|it| real_server(service.id, it.address))
+            .collect(),
+    };
+    api::Rates { services: config.virtual_services.iter().map(service).collect() }
 }
 
 /// The director itself.

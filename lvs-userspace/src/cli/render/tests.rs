@@ -109,6 +109,42 @@ fn ipvsadm_stats_exact() {
 }
 
 #[test]
+fn rates_in_both_ways() {
+    let rate = |connections_per_s, packets_in_per_s, bytes_in_per_s| Rate {
+        connections_per_s,
+        packets_in_per_s,
+        bytes_in_per_s,
+    };
+    let answer = Rates {
+        services: vec![api::ServiceRates {
+            protocol: Protocol::Tcp,
+            address: "10.77.0.100".parse().unwrap(),
+            port: 80,
+            rate: rate(12, 345, 123_456_789),
+            real_servers: vec![api::RealServerRates {
+                address: "10.77.0.11".parse().unwrap(),
+                port: 80,
+                rate: rate(12, 345, 6_789),
+            }],
+        }],
+    };
+    expect![[r#"
+        IP Virtual Server version 1.2.1 (size=4096)
+        Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS
+          -> RemoteAddress:Port
+        TCP  10.77.0.100:80                     12      345        0  123456K        0
+          -> 10.77.0.11:80                      12      345        0     6789        0
+    "#]]
+    .assert_eq(&ipvsadm_rates(&answer, 4096, &numeric()));
+    expect![[r#"
+        SERVICE             REAL SERVER  CONNS/S  PACKETS/S    BYTES/S
+        tcp 10.77.0.100:80                    12        345  123456789
+                            10.77.0.11        12        345       6789
+    "#]]
+    .assert_eq(&rates(&answer));
+}
+
+#[test]
 fn an_empty_table_is_its_header() {
     let empty = Services { services: vec![] };
     assert_eq!(ipvsadm(&empty, 4096, &numeric()).lines().count(), 3);
