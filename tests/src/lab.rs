@@ -12,13 +12,13 @@
 //! [`Lab::up`] builds it and dropping the [`Lab`] takes it down. What a killed run has left is
 //! removed by the next one, and a lock keeps two runs from mixing.
 
+mod bpf;
 mod capture;
 mod connection;
 mod host;
 mod lock;
 mod lvsd;
 mod network;
-mod pass;
 mod process;
 mod status;
 mod web;
@@ -58,8 +58,8 @@ const DIRECTORY: &str = "/run/lvs/lab";
 const BPF_FILE_SYSTEM: &str = "/sys/fs/bpf";
 
 /// Programs of the machine that the lab runs.
-const TOOLS: [&str; 9] =
-    ["bpftool", "bridge", "curl", "ethtool", "ip", "nginx", "nsenter", "ping", "tcpdump"];
+const TOOLS: [&str; 10] =
+    ["bpftool", "bridge", "curl", "ethtool", "ip", "nginx", "nsenter", "ping", "tc", "tcpdump"];
 
 /// How a [`Lab`] is brought up.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +149,20 @@ impl Lab {
     /// Calls `f` in the network of `host`: sockets that it opens stay there.
     pub fn within<T: Send>(&self, host: Host, f: impl FnOnce() -> T + Send) -> Result<T> {
         host.within(f)
+    }
+
+    /// Puts all that `host` sends into a VLAN, and takes what it receives out of one.
+    pub fn tag(&self, host: Host, vlan: u16) -> Result<()> {
+        self.run(host, &["tc", "qdisc", "add", "dev", "eth0", "clsact"])?;
+        for (direction, object) in [("egress", bpf::push(vlan)?), ("ingress", bpf::pop()?)] {
+            let file = Path::new(DIRECTORY).join(format!("{host}-{direction}.o"));
+            fs::write(&file, object)?;
+            let file = file.display().to_string();
+            let add = ["tc", "filter", "add", "dev", "eth0", direction];
+            let program = ["bpf", "direct-action", "object-file", &file, "section", "tc"];
+            self.run(host, &[&add[..], &program].concat())?;
+        }
+        Ok(())
     }
 
     /// Runs curl on the client with these arguments; it must succeed. Returns what it received.

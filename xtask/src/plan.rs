@@ -7,12 +7,13 @@ use std::{
 };
 
 /// A program that building or the lab calls, and the Debian package that has it.
-pub(crate) const TOOLS: [(&str, &str); 9] = [
+pub(crate) const TOOLS: [(&str, &str); 10] = [
     ("bpftool", "bpftool"),
     ("bridge", "iproute2"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
+    ("tc", "iproute2"),
     ("nginx", "nginx"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),

@@ -230,6 +230,11 @@ impl Lvsd {
         self.ask("list")
     }
 
+    /// How fast its counters go (`lvsctl rates --json`).
+    pub fn rates(&self) -> Result<Value> {
+        self.ask("rates")
+    }
+
     /// How many packets met a fate.
     pub fn fate(&self, name: &str) -> Result<u64> {
         let status = self.ask("status")?;

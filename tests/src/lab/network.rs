@@ -21,9 +21,8 @@ use nix::{
 };
 
 use super::{
-    BPF_FILE_SYSTEM, DIRECTORY, Host, VIP, VIP_V6,
+    BPF_FILE_SYSTEM, DIRECTORY, Host, VIP, VIP_V6, bpf,
     host::{enter, namespace_file},
-    pass,
     process::{output, wait_for},
     remove_if_there,
 };
@@ -49,8 +48,7 @@ pub(super) fn build() -> Result<()> {
         shell(host.command(Path::new("sh")), &host_script(host))?;
     }
     let pass = Path::new(DIRECTORY).join("pass.o");
-    fs::write(&pass, pass::object()?)
-        .with_context(|| format!("cannot write {}", pass.display()))?;
+    fs::write(&pass, bpf::pass()?).with_context(|| format!("cannot write {}", pass.display()))?;
     shell(enter(SWITCH, Path::new("sh")), &ports_script(&pass))
 }
 
@@ -167,6 +165,9 @@ fn ports_script(pass: &Path) -> String {
         batch += &format!("link set {port} master switch up\n");
     }
     script += &ip_batch(&batch);
+    for port in Host::ALL {
+        script += &format!("ethtool -K {port} rxvlan off txvlan off\n");
+    }
     // `ip link` could do it too, but leaves directories of its own in the BPF file system.
     script += &format!("bpftool prog load {} {PASS_PIN}\n", pass.display());
     for port in [Host::Director, Host::Standby] {
