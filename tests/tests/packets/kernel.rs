@@ -6,14 +6,21 @@ use std::{
 };
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict};
-use lvs_userspace::dataplane::{
-    Dataplane as _, Tables,
-    bpf::{BpfDataplane, Sizes},
-    plan,
+use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict, limits};
+use lvs_userspace::{
+    dataplane::{
+        Dataplane as _, Placement, Tables,
+        bpf::{BpfDataplane, Sizes},
+        plan,
+    },
+    model::Scheduler,
 };
 
-use crate::{Runner, cases, check, laws, world};
+use crate::{
+    Runner, cases, check, frames as f, laws,
+    services::{self, place, service},
+    world,
+};
 
 /// The real program with the real maps, and no interface.
 struct Kernel {
@@ -112,4 +119,33 @@ fn kernel_share_is_exact() {
 #[test]
 fn kernel_flood_costs_no_connection() {
     laws::a_flood_costs_no_connection(&mut Kernel::new("flood"), 1_000, 300_000);
+}
+
+/// As many real servers as can be compared, none of which gets a second connection before each has
+/// its first.
+#[test]
+fn kernel_compares_a_thousand_real_servers() {
+    const SERVERS: u16 = limits::COMPARED_REAL_SERVERS as u16;
+    let mut kernel = Kernel::new("compared");
+    let servers: Vec<_> = (1..=SERVERS).map(|number| (number, 1)).collect();
+    for scheduler in [Scheduler::Lc, Scheduler::Wlc, Scheduler::Sed, Scheduler::Nq] {
+        let tables =
+            place(&mut Placement::new(100_000), &[service(world::VIP.into(), scheduler, &servers)]);
+        for write in plan(&tables, &Tables::default()) {
+            kernel.dataplane.write(&write).expect("a write to a map");
+        }
+        let mut begun = vec![0; usize::from(SERVERS)];
+        for number in 0..2 * SERVERS {
+            // sed and nq look at established connections alone.
+            let client = [11, scheduler.kind() as u8, 0, 1];
+            let mut to = 0;
+            for flags in [f::SYN, f::ACK] {
+                let mut frame = f::patched(f::tcp(number, 80, flags), 26, &client);
+                assert_eq!(kernel.run(&mut frame), Verdict::Transmit, "{scheduler}");
+                to = services::number(&frame);
+            }
+            begun[usize::from(to) - 1] += 1;
+        }
+        assert!(begun.iter().all(|&connections| connections == 2), "{scheduler}: {begun:?}");
+    }
 }

@@ -15,14 +15,20 @@ use lvs_userspace::{
 use crate::world;
 
 /// MAC of the real server with this number.
-pub fn mac(number: u8) -> [u8; 6] {
-    [2, 0, 10, 78, 0, number]
+pub fn mac(number: u16) -> [u8; 6] {
+    let [a, b] = number.to_be_bytes();
+    [2, 0, 10, 78, a, b]
+}
+
+/// The number of the real server that a frame was sent to.
+pub fn number(frame: &[u8]) -> u16 {
+    u16::from_be_bytes([frame[4], frame[5]])
 }
 
 /// TCP 80 of an address, with real servers of these numbers and weights.
-pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u8, u16)]) -> Service {
-    let real_server = |&(number, weight): &(u8, u16)| RealServer {
-        address: Ipv4Addr::new(10, 78, 0, number).into(),
+pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Service {
+    let real_server = |&(number, weight): &(u16, u16)| RealServer {
+        address: Ipv4Addr::from(0x0a4e_0000 + u32::from(number)).into(),
         weight: Weight(weight),
         upper_threshold: 0,
         lower_threshold: 0,
