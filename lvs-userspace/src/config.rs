@@ -1,6 +1,7 @@
 //! What the operator wants: the configuration file, checked.
 
 mod check;
+mod checks;
 mod error;
 mod reader;
 mod values;
@@ -11,7 +12,10 @@ use lvs_common::limits;
 
 pub use error::{ConfigError, ConfigErrors};
 
-use crate::model::{Scheduler, ServiceId, Weight};
+use crate::{
+    health::Check,
+    model::{Scheduler, ServiceId, Weight},
+};
 
 /// A whole configuration, without errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +148,8 @@ pub struct VirtualService {
     pub lost_connections: LostConnections,
     /// Who takes new connections when no real server does.
     pub sorry_server: Option<IpAddr>,
+    /// Whether a real server that fails its checks keeps its connections: it only gets no new ones.
+    pub inhibit_on_failure: bool,
     /// In the order of the file; no two have the same address.
     pub real_servers: Vec<RealServer>,
 }
@@ -178,4 +184,6 @@ pub struct RealServer {
     pub upper_threshold: u32,
     /// With fewer than so many it gets new ones again.
     pub lower_threshold: u32,
+    /// How it is checked; `None`: not at all.
+    pub check: Option<Check>,
 }

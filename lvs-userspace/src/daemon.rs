@@ -4,11 +4,12 @@
 //! time. So no two changes ever cross.
 
 mod agent;
+mod checker;
 mod drift;
 mod rates;
 mod report;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Instant};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -33,6 +34,7 @@ use crate::{
     },
 };
 use agent::{Agent, AttachedLink};
+use checker::Checker;
 
 /// Requests that may wait for the loop before the socket has to.
 const REQUESTS: usize = 64;
@@ -114,7 +116,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     };
     let mode = config.director.xdp_mode;
     let director = Director::new(config);
-    let mut agent = Agent::new(director, dataplane, netlink);
+    let (checker, mut outcomes) = Checker::new();
+    let mut agent = Agent::new(director, dataplane, netlink, checker);
     for link in links {
         let attached_as = agent.dataplane().attach(&link.name, mode)?;
         info!(interface = link.name, mode = attached_as.name(), "attached the XDP program");
@@ -123,6 +126,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     info!(bytes = sizes.bytes(), "made the connection tables");
     agent.find_real_servers().await?;
     agent.synchronise()?;
+    agent.check_real_servers();
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
     let stop_server = shutdown.child_token();
@@ -141,6 +145,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 Err(error) => Err(RunError::Socket(io::Error::other(error))),
             },
             Some(request) = requests.recv() => agent.answer(request),
+            Some(done) = outcomes.recv() => agent.checked(&done),
+            () = sleep_until(agent.next_check()) => agent.start_checks(),
             changed = news.next() => match changed {
                 Some((interface, address, state)) => agent.news(interface, address, state),
                 None => break Err(RunError::NetlinkGone),
@@ -172,6 +178,14 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     }
     info!("stopped");
     result
+}
+
+/// Ends at a moment, or never.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The interface that the program is attached to: a VLAN's frames are seen, tags and all, on the

@@ -61,6 +61,8 @@ pub struct RealServer {
     pub latency_us: Option<u64>,
     /// Where its frames go, if that is known.
     pub neighbour: Option<Neighbour>,
+    /// Whether it is out of service: its connections are lost ones.
+    pub is_down: bool,
 }
 
 /// Where a real server is on the network.

@@ -9,7 +9,8 @@ use std::{
 use crate::{
     config::{Config, RealServer, VirtualService},
     dataplane::{self, Neighbour},
-    model::Weight,
+    health::{Check, Health, Target},
+    model::{Scheduler, ServiceId, Weight},
 };
 
 /// Something that may change what is wanted.
@@ -17,6 +18,10 @@ use crate::{
 pub enum Event {
     /// A real server is now there on the network, or (`None`) nobody knows where.
     Neighbour(IpAddr, Option<Neighbour>),
+    /// The checks of a real server say this of it.
+    Health(Target, Health),
+    /// They are answered in so many microseconds.
+    Latency(Target, u64),
 }
 
 /// Knows what is wanted.
@@ -24,18 +29,43 @@ pub enum Event {
 pub struct Director {
     config: Config,
     neighbours: BTreeMap<IpAddr, Neighbour>,
+    health: BTreeMap<Target, Health>,
+    latency_us: BTreeMap<Target, u64>,
 }
 
 impl Director {
     /// A director that knows nothing yet but its configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, neighbours: BTreeMap::new() }
+        Self {
+            config,
+            neighbours: BTreeMap::new(),
+            health: BTreeMap::new(),
+            latency_us: BTreeMap::new(),
+        }
     }
 
-    /// Goes by another configuration from now on.
+    /// Goes by another configuration from now on. What is known of who is still there stays known;
+    /// who was in service unchecked is thought to be up until a check says otherwise.
     pub fn reconfigure(&mut self, config: Config) {
+        let unchecked: BTreeSet<_> = self.unchecked().collect();
         self.config = config;
+        let newly: Vec<_> =
+            self.checks().map(|(target, _)| target).filter(|it| unchecked.contains(it)).collect();
+        self.health.extend(newly.into_iter().map(|target| (target, Health::Up)));
+        let checked: BTreeSet<_> = self.checks().map(|(target, _)| target).collect();
+        self.health.retain(|target, _| checked.contains(target));
+        self.latency_us.retain(|target, _| checked.contains(target));
+    }
+
+    /// Every real server that is to be checked, and how.
+    pub fn checks(&self) -> impl Iterator<Item = (Target, &Check)> {
+        self.config.virtual_services.iter().flat_map(|service| {
+            service.real_servers.iter().filter_map(|real_server| {
+                let target = Target { service: service.id, real_server: real_server.address };
+                Some((target, real_server.check.as_ref()?))
+            })
+        })
     }
 
     /// Takes in an event; says whether it changed what is wanted.
@@ -45,6 +75,16 @@ impl Director {
                 self.neighbours.insert(address, neighbour) != Some(neighbour)
             }
             Event::Neighbour(address, None) => self.neighbours.remove(&address).is_some(),
+            Event::Health(target, health) => self.health.insert(target, health) != Some(health),
+            Event::Latency(target, new) => {
+                let old = self.latency_us.get(&target).copied().unwrap_or_default();
+                // A tenth more or less is noise, and would have the maps written all the time.
+                let changed = old.abs_diff(new) * 10 > old;
+                if changed {
+                    self.latency_us.insert(target, new);
+                }
+                changed && self.goes_by_latency(&target.service)
+            }
         }
     }
 
@@ -77,17 +117,42 @@ impl Director {
             .collect()
     }
 
-    /// Whether packets can be sent to a real server.
-    #[must_use]
-    pub fn is_up(&self, real_server: &RealServer) -> bool {
-        self.neighbours.contains_key(&real_server.address)
+    fn unchecked(&self) -> impl Iterator<Item = Target> {
+        self.config.virtual_services.iter().flat_map(|service| {
+            let unchecked = service.real_servers.iter().filter(|it| it.check.is_none());
+            unchecked.map(|it| Target { service: service.id, real_server: it.address })
+        })
     }
 
-    /// The weight in force: none while the real server can't be reached, so that new connections go
-    /// to those that can.
+    /// What is thought of a real server that is checked.
     #[must_use]
-    pub fn effective_weight(&self, real_server: &RealServer) -> Weight {
-        if self.is_up(real_server) { real_server.weight } else { Weight(0) }
+    pub fn health(&self, target: &Target) -> Health {
+        self.health.get(target).copied().unwrap_or(Health::Checking)
+    }
+
+    fn goes_by_latency(&self, id: &ServiceId) -> bool {
+        let services = &self.config.virtual_services;
+        services.iter().any(|it| it.id == *id && it.scheduler == Scheduler::Fastest)
+    }
+
+    /// Whether a real server can be reached, and passes its checks.
+    #[must_use]
+    pub fn is_up(&self, service: ServiceId, real_server: &RealServer) -> bool {
+        self.neighbours.contains_key(&real_server.address)
+            && self.passes_checks(service, real_server)
+    }
+
+    /// Whether a real server passes its checks, if it has any.
+    fn passes_checks(&self, service: ServiceId, real_server: &RealServer) -> bool {
+        let target = Target { service, real_server: real_server.address };
+        real_server.check.is_none() || self.health.get(&target) == Some(&Health::Up)
+    }
+
+    /// The weight in force: none while the real server is not up, so that new connections go to
+    /// those that are.
+    #[must_use]
+    pub fn effective_weight(&self, service: ServiceId, real_server: &RealServer) -> Weight {
+        if self.is_up(service, real_server) { real_server.weight } else { Weight(0) }
     }
 
     /// The services as the maps should have them.
@@ -104,6 +169,7 @@ impl Director {
             one_packet,
             lost_connections,
             sorry_server,
+            inhibit_on_failure: _,
             real_servers,
         } = service;
         dataplane::Service {
@@ -113,18 +179,27 @@ impl Director {
             one_packet: *one_packet,
             lost_connections: *lost_connections,
             sorry_server: sorry_server.and_then(|address| self.wanted_sorry_server(address)),
-            real_servers: real_servers.iter().map(|it| self.wanted_real_server(it)).collect(),
+            real_servers: real_servers
+                .iter()
+                .map(|it| self.wanted_real_server(service, it))
+                .collect(),
         }
     }
 
-    fn wanted_real_server(&self, real_server: &RealServer) -> dataplane::RealServer {
-        let RealServer { address, weight: _, upper_threshold, lower_threshold } = *real_server;
+    fn wanted_real_server(
+        &self,
+        service: &VirtualService,
+        real_server: &RealServer,
+    ) -> dataplane::RealServer {
+        let RealServer { address, upper_threshold, lower_threshold, .. } = *real_server;
+        let target = Target { service: service.id, real_server: address };
         dataplane::RealServer {
             address,
-            weight: self.effective_weight(real_server),
+            weight: self.effective_weight(service.id, real_server),
             upper_threshold,
             lower_threshold,
-            latency_us: None,
+            latency_us: self.latency_us.get(&target).copied(),
+            is_down: !service.inhibit_on_failure && !self.passes_checks(service.id, real_server),
             neighbour: self.neighbours.get(&address).copied(),
         }
     }
@@ -138,6 +213,7 @@ impl Director {
             upper_threshold: 0,
             lower_threshold: 0,
             latency_us: None,
+            is_down: false,
             neighbour: Some(neighbour),
         })
     }
@@ -145,12 +221,13 @@ impl Director {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, time::Duration};
 
     use super::*;
     use crate::{
         config,
-        model::{MacAddr, Protocol, Scheduler, ServiceId},
+        health::Kind,
+        model::{MacAddr, Protocol},
     };
 
     const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 11));
@@ -168,6 +245,7 @@ mod tests {
             weight: Weight(5),
             upper_threshold: 0,
             lower_threshold: 0,
+            check: None,
         };
         Director::new(Config {
             director: config::Director {
@@ -188,6 +266,7 @@ mod tests {
                 one_packet: false,
                 lost_connections: config::LostConnections::Reschedule,
                 sorry_server: None,
+                inhibit_on_failure: false,
                 real_servers: vec![real_server(FIRST), real_server(SECOND)],
             }],
         })
@@ -215,5 +294,48 @@ mod tests {
 
         assert!(director.handle(Event::Neighbour(FIRST, None)));
         assert_eq!(weights(&director), [0, 0]);
+    }
+
+    #[test]
+    fn a_real_server_that_is_checked_must_pass() {
+        let mut director = director();
+        let target = Target { service: director.config.virtual_services[0].id, real_server: FIRST };
+        let check = Check {
+            kind: Kind::Tcp,
+            port: None,
+            interval: Duration::from_secs(2),
+            fast_interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            rise: 2,
+            fall: 3,
+        };
+        director.config.virtual_services[0].real_servers[0].check = Some(check);
+        assert_eq!(director.checks().map(|(target, _)| target).collect::<Vec<_>>(), [target]);
+        for address in [FIRST, SECOND] {
+            director.handle(Event::Neighbour(address, Some(THERE)));
+        }
+        // Down until the first success; its connections go elsewhere, unless that is inhibited.
+        assert_eq!(weights(&director), [0, 5]);
+        assert!(director.wanted()[0].real_servers[0].is_down);
+        assert!(director.handle(Event::Health(target, Health::Up)));
+        assert!(!director.handle(Event::Health(target, Health::Up)), "nothing new");
+        assert_eq!(weights(&director), [5, 5]);
+        assert!(!director.wanted()[0].real_servers[0].is_down);
+
+        director.config.virtual_services[0].inhibit_on_failure = true;
+        assert!(director.handle(Event::Health(target, Health::Down)));
+        assert_eq!(weights(&director), [0, 5]);
+        assert!(!director.wanted()[0].real_servers[0].is_down);
+    }
+
+    #[test]
+    fn latency_matters_to_who_goes_by_it_and_only_if_it_has_changed() {
+        let mut director = director();
+        let target = Target { service: director.config.virtual_services[0].id, real_server: FIRST };
+        assert!(!director.handle(Event::Latency(target, 900)), "wrr does not care");
+        director.config.virtual_services[0].scheduler = Scheduler::Fastest;
+        assert!(!director.handle(Event::Latency(target, 950)), "noise");
+        assert!(director.handle(Event::Latency(target, 300)));
+        assert_eq!(director.wanted()[0].real_servers[0].latency_us, Some(300));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In reading order: the words ([`model`]), what the operator wants ([`config`]), what that means
 //! for the maps ([`director`]), how it gets there ([`dataplane`]), where the real servers are
-//! ([`net`]), how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
+//! ([`net`]) and whether they work ([`health`]), how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
 
 pub mod cli;
 pub mod config;
@@ -10,5 +10,6 @@ pub mod control;
 pub mod daemon;
 pub mod dataplane;
 pub mod director;
+pub mod health;
 pub mod model;
 pub mod net;

@@ -1,6 +1,9 @@
 //! The configuration file: what is read, and what is said of everything that is wrong.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use expect_test::{Expect, expect};
 use lvs_userspace::{
@@ -117,7 +120,7 @@ protocol = "tcp"
             lvs.toml:8:11: virtual_service[1].address: found "192.0.2.10:80"; expected an IP address, like "192.0.2.10"
             lvs.toml:10:12: virtual_service[1].protocol: found "sctp"; expected one of "tcp", "udp"
             lvs.toml:11:13: virtual_service[1].scheduler: found "wlcc"; expected one of "rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh", "fastest"
-            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, real_server, scheduler, sorry_server
+            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, check, inhibit_on_failure, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, real_server, scheduler, sorry_server
             lvs.toml:15:11: virtual_service[1].real_server[1].address: found 7; expected an IP address, like "192.0.2.10"
             lvs.toml:16:10: virtual_service[1].real_server[1].weight: found 65536; expected a weight from 0 to 65535
             lvs.toml:23:11: virtual_service[2].real_server[1].address: this is the virtual address; expected the real server's own
@@ -163,6 +166,90 @@ lower_threshold = 11
             lvs.toml:16:16: virtual_service[1].sorry_server: ::1 is a loopback address; expected the address of a host
             lvs.toml:20:19: virtual_service[1].real_server[1].lower_threshold: found 11; expected no more than upper_threshold"#]],
     );
+}
+
+#[test]
+fn checks_that_make_no_sense() {
+    check_errors(
+        r#"[director]
+name = "midas"
+interfaces = ["eth0"]
+[[virtual_service]]
+address = "192.0.2.10"
+port = 80
+protocol = "tcp"
+check = { type = "htpp", interval = "1ms", timeout = "2 s", rise = 0, fall = "three" }
+inhibit_on_failure = "yes"
+[[virtual_service.real_server]]
+address = "192.0.2.11"
+check = { type = "tcp", path = "/", send = "x", retries = 3 }
+[[virtual_service.real_server]]
+address = "192.0.2.12"
+check = { type = "http", path = "health", status = 99, port = 0 }
+[[virtual_service.real_server]]
+address = "192.0.2.13"
+check = { type = "exec", command = ["check.sh"] }
+[[virtual_service.real_server]]
+address = "192.0.2.14"
+check = { interval = "1s" }
+[[virtual_service.real_server]]
+address = "192.0.2.15"
+check = "tcp"
+[[virtual_service.real_server]]
+address = "192.0.2.16"
+check = { type = "exec" }
+"#,
+        expect![[r#"
+            lvs.toml:8:18: virtual_service[1].check.type: found "htpp"; expected one of "none", "tcp", "ping", "http", "https", "udp", "exec"
+            lvs.toml:8:37: virtual_service[1].check.interval: found "1ms"; expected a time from "10ms" to "3600s", like "500ms" or "2s"
+            lvs.toml:8:54: virtual_service[1].check.timeout: found "2 s"; expected a time from "10ms" to "60s", like "500ms" or "2s"
+            lvs.toml:8:68: virtual_service[1].check.rise: found 0; expected a number of checks from 1 to 100
+            lvs.toml:8:78: virtual_service[1].check.fall: found "three"; expected a number of checks from 1 to 100
+            lvs.toml:9:22: virtual_service[1].inhibit_on_failure: found "yes"; expected true or false
+            lvs.toml:12:32: virtual_service[1].real_server[1].check.path: means nothing to a check of type "tcp"
+            lvs.toml:12:44: virtual_service[1].real_server[1].check.send: means nothing to a check of type "tcp"
+            lvs.toml:12:49: virtual_service[1].real_server[1].check.retries: there is no such key; expected one of body, command, expect, fall, fast_interval, host, interval, path, port, rise, send, status, timeout, type, verify
+            lvs.toml:15:33: virtual_service[1].real_server[2].check.path: found "health"; expected a path, like "/health"
+            lvs.toml:15:52: virtual_service[1].real_server[2].check.status: found 99; expected an HTTP status from 100 to 599
+            lvs.toml:15:63: virtual_service[1].real_server[2].check.port: found 0; expected a port from 1 to 65535
+            lvs.toml:18:36: virtual_service[1].real_server[3].check.command: found an array; expected a program with its full path and its arguments, like ["/usr/bin/check", "-v"]
+            lvs.toml:21:9: virtual_service[1].real_server[4].check: the key type is missing
+            lvs.toml:24:9: virtual_service[1].real_server[5].check: found string; expected a section
+            lvs.toml:27:9: virtual_service[1].real_server[6].check: the key command is missing"#]],
+    );
+}
+
+#[test]
+fn a_check_is_the_real_servers_own_or_the_services() {
+    let text = r#"
+        director = { name = "midas", interfaces = ["eth0"] }
+        [[virtual_service]]
+        address = "192.0.2.10"
+        port = 443
+        protocol = "tcp"
+        check = { type = "https", host = "www.example.org", body = "ok", verify = false, fall = 5 }
+        [[virtual_service.real_server]]
+        address = "192.0.2.11"
+        [[virtual_service.real_server]]
+        address = "192.0.2.12"
+        check = { type = "ping", interval = "1s", fast_interval = "100ms" }
+        [[virtual_service.real_server]]
+        address = "192.0.2.13"
+        check = { type = "none" }
+    "#;
+    let config = Config::parse(text, "lvs.toml").unwrap();
+    let [first, second, third] = &config.virtual_services[0].real_servers[..] else {
+        panic!("not three real servers");
+    };
+    let of_service = first.check.as_ref().unwrap();
+    assert_eq!(of_service.kind.name(), "https");
+    assert_eq!((of_service.rise, of_service.fall), (2, 5));
+    assert_eq!(of_service.interval, Duration::from_secs(2));
+    assert_eq!(of_service.fast_interval, Duration::from_secs(1));
+    let own = second.check.as_ref().unwrap();
+    assert_eq!((own.kind.name(), own.fall), ("ping", 3));
+    assert_eq!(own.fast_interval, Duration::from_millis(100));
+    assert_eq!(third.check, None);
 }
 
 #[test]

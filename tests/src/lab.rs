@@ -32,6 +32,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 
 pub use self::{
     capture::Capture,
@@ -144,6 +145,13 @@ impl Lab {
     /// Starts a command made by [`command`](Self::command); it is killed when the guard is dropped.
     pub fn spawn(&self, command: &mut Command) -> Result<Process> {
         Process::spawn(command)
+    }
+
+    /// Sends a signal to the web server of a real server.
+    pub fn signal_web_server(&mut self, host: Host, signal: Signal) -> Result<()> {
+        let at = Host::REAL_SERVERS.iter().position(|it| *it == host);
+        let server = at.and_then(|at| self.web_servers.get_mut(at));
+        server.with_context(|| format!("{host} has no web server"))?.signal(signal)
     }
 
     /// Calls `f` in the network of `host`: sockets that it opens stay there.

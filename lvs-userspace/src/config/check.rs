@@ -8,11 +8,15 @@ use toml::de::DeTable;
 use super::{
     Config, ConfigErrors, Connections, Director, LostConnections, Persistence, RealServer,
     Timeouts, VirtualService, XdpMode,
+    checks::check,
     error::{Problems, line_and_column},
     reader::{At, Reader},
     values::{boolean, duration, host_address, interfaces, number, one_of, text},
 };
-use crate::model::{Protocol, Scheduler, ServiceId, Weight};
+use crate::{
+    health::Check,
+    model::{Protocol, Scheduler, ServiceId, Weight},
+};
 
 const XDP_MODES: [(&str, XdpMode); 3] =
     [("auto", XdpMode::Auto), ("native", XdpMode::Native), ("generic", XdpMode::Generic)];
@@ -115,10 +119,14 @@ fn virtual_service(
     let lost = section.optional("lost_connections", one_of(&LOST_CONNECTIONS));
     let sorry_server = section.optional("sorry_server", host_address);
 
+    let inhibit = section.optional("inhibit_on_failure", boolean);
+    let check = check(section.section("check")).flatten();
+
     let mut servers = Vec::new();
     let mut seen_servers = BTreeMap::new();
     for section in section.tables("real_server") {
-        servers.push(real_server(section, address.as_ref(), &mut seen_servers, text));
+        let check = check.clone();
+        servers.push(real_server(section, address.as_ref(), check, &mut seen_servers, text));
     }
     section.unknown_keys();
 
@@ -162,6 +170,7 @@ fn virtual_service(
         one_packet: one_packet.is_some_and(|at| at.value),
         lost_connections: lost.map(|at| at.value).unwrap_or_default(),
         sorry_server: sorry_server.map(|at| at.value),
+        inhibit_on_failure: inhibit.is_some_and(|at| at.value),
         real_servers: servers.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -169,6 +178,7 @@ fn virtual_service(
 fn real_server(
     section: Reader<'_>,
     vip: Option<&At<IpAddr>>,
+    service_check: Option<Check>,
     seen: &mut BTreeMap<IpAddr, usize>,
     text: &str,
 ) -> Option<RealServer> {
@@ -177,6 +187,7 @@ fn real_server(
     let thresholds = "a number of connections";
     let upper = section.optional("upper_threshold", number(thresholds, 0..=u32::MAX));
     let lower = section.optional("lower_threshold", number(thresholds, 0..=u32::MAX));
+    let own_check = check(section.section("check"));
     section.unknown_keys();
 
     let address = address?;
@@ -201,6 +212,7 @@ fn real_server(
         address: address.value,
         weight: weight.map_or(Weight(1), |at| Weight(at.value)),
         upper_threshold,
+        check: own_check.unwrap_or(service_check),
         // As IPVS: three quarters of the upper one.
         lower_threshold: match lower.map_or(0, |at| at.value) {
             0 => upper_threshold - upper_threshold / 4,

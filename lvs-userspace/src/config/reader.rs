@@ -142,6 +142,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes the keys that are there, but mean nothing to a `kind` that has only `its` of `all`.
+    pub(super) fn refuse_others<'k>(
+        &self,
+        kind: &str,
+        its: &[&str],
+        all: impl Iterator<Item = &'k str>,
+    ) {
+        for key in all.collect::<BTreeSet<_>>() {
+            if let Some(value) = self.table.get(key).filter(|_| !its.contains(&key)) {
+                let message = format!("means nothing to a check of type {kind:?}");
+                self.problem(&value.span(), key, &message);
+            }
+        }
+    }
+
     fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.asked.borrow_mut().insert(key);
         self.table.get(key)

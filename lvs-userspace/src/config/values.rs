@@ -58,6 +58,46 @@ pub(super) fn duration(
     }
 }
 
+/// A time, as a number and its unit, down to milliseconds.
+pub(super) fn milliseconds(
+    range: RangeInclusive<Duration>,
+) -> impl FnOnce(&DeValue<'_>) -> Result<Duration, String> {
+    move |value| {
+        let time = value.as_str().and_then(parse_duration).filter(|it| range.contains(it));
+        time.ok_or_else(|| {
+            let what = format!(
+                "a time from \"{}ms\" to \"{}s\", like \"500ms\" or \"2s\"",
+                range.start().as_millis(),
+                range.end().as_secs()
+            );
+            expected(value, &what)
+        })
+    }
+}
+
+/// A program with its arguments.
+pub(super) fn command(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let what = "a program with its full path and its arguments, like [\"/usr/bin/check\", \"-v\"]";
+    let words = value.as_array().map(|array| {
+        array
+            .iter()
+            .map(|word| word.get_ref().as_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
+    });
+    words
+        .flatten()
+        .filter(|words| words.first().is_some_and(|program| program.starts_with('/')))
+        .ok_or_else(|| expected(value, what))
+}
+
+/// What follows the host in a URL.
+pub(super) fn http_path(value: &DeValue<'_>) -> Result<String, String> {
+    let is_path =
+        |text: &&str| text.starts_with('/') && text.bytes().all(|it| it.is_ascii_graphic());
+    let text = value.as_str().filter(is_path).map(str::to_owned);
+    text.ok_or_else(|| expected(value, "a path, like \"/health\""))
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text.get(..unit)?.parse().ok()?;

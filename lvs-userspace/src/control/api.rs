@@ -87,9 +87,9 @@ pub enum Forwarding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// Its MAC is known.
+    /// It can be reached, and passes its checks, if it has any.
     Up,
-    /// Its MAC is not known: nothing can be sent to it.
+    /// Its MAC is not known, or it fails its checks.
     Down,
 }
 

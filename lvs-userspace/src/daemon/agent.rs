@@ -10,6 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     RunError,
+    checker::{Checker, Done},
     drift::Drift,
     rates::{self, Rates},
     report,
@@ -24,6 +25,7 @@ use crate::{
         sweep::{self, Count},
     },
     director::{Director, Event},
+    health::{Change, Health, Target},
     model::{MacAddr, ServiceId},
     net::{
         Action, Link, NeighbourState, Neighbours, SolicitedNodes,
@@ -63,6 +65,7 @@ pub(super) struct Agent {
     links: Vec<AttachedLink>,
     neighbours: Neighbours,
     solicited: SolicitedNodes,
+    checker: Checker,
     /// The way to each real server.
     ways: BTreeMap<IpAddr, Way>,
     /// How long connections may be silent.
@@ -84,7 +87,12 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(director: Director, dataplane: BpfDataplane, netlink: Netlink) -> Self {
+    pub(super) fn new(
+        director: Director,
+        dataplane: BpfDataplane,
+        netlink: Netlink,
+        checker: Checker,
+    ) -> Self {
         let max_real_servers = director.config().director.max_real_servers;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
@@ -95,6 +103,7 @@ impl Agent {
             links: Vec::new(),
             neighbours: Neighbours::default(),
             solicited: SolicitedNodes::default(),
+            checker,
             ways: BTreeMap::new(),
             limits,
             connections: HashMap::new(),
@@ -120,6 +129,49 @@ impl Agent {
 
     pub(super) fn add_link(&mut self, link: AttachedLink) {
         self.links.push(link);
+    }
+
+    /// When the next check of a real server is due.
+    pub(super) fn next_check(&self) -> Option<Instant> {
+        self.checker.next()
+    }
+
+    /// Begins the checks that are due.
+    pub(super) fn start_checks(&mut self) {
+        self.checker.start_due(Instant::now());
+    }
+
+    /// Takes in what a check has found.
+    pub(super) fn checked(&mut self, done: &Done) {
+        let (target, change, latency) = self.checker.finish(done, Instant::now());
+        let latency = latency.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
+        let mut news = latency.is_some_and(|us| self.director.handle(Event::Latency(target, us)));
+        if let Some(change) = change {
+            let Change { target: Target { service, real_server }, from, to, reason } = change;
+            match to {
+                Health::Down => {
+                    warn!(%service, %real_server, %from, %to, reason, "real server out of service");
+                }
+                Health::Checking | Health::Up => {
+                    info!(%service, %real_server, %from, %to, reason, "real server in service");
+                }
+            }
+            news |= self.director.handle(Event::Health(target, to));
+        }
+        if news {
+            self.synchronise_or_retry();
+        }
+    }
+
+    /// Has the checks of the configuration made. At the start, and when a real server is new, it is
+    /// out of service until it has passed; one that was in service unchecked stays there.
+    pub(super) fn check_real_servers(&mut self) {
+        let targets: Vec<_> = self
+            .director
+            .checks()
+            .map(|(target, check)| (target, check.clone(), self.director.health(&target)))
+            .collect();
+        self.checker.reconfigure(targets, Instant::now());
     }
 
     /// Finds the interfaces of the real servers, and takes in what the kernel knows already.
@@ -195,6 +247,7 @@ impl Agent {
         let connections = Connections { size, half_open, ipv6_size, ipv6_half_open, ..connections };
         self.limits = sweep::Limits::new(&connections.timeouts, self.dataplane.clock());
         self.director.reconfigure(Config { director, connections, virtual_services });
+        self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {
             warn!(%error, "can't read the kernel's neighbours");
         }

@@ -54,12 +54,13 @@ fn service(
             None => Default::default(),
         };
         let now = index.and_then(|index| connections.get(&index)).copied().unwrap_or_default();
-        let health = if director.is_up(real_server) { api::Health::Up } else { api::Health::Down };
+        let is_up = director.is_up(service.id, real_server);
+        let health = if is_up { api::Health::Up } else { api::Health::Down };
         Ok(api::RealServer {
             address: real_server.address,
             port: service.id.port,
             weight: real_server.weight.0.into(),
-            effective_weight: director.effective_weight(real_server).0.into(),
+            effective_weight: director.effective_weight(service.id, real_server).0.into(),
             forwarding: api::Forwarding::Dr,
             health,
             active_connections: now.active.into(),

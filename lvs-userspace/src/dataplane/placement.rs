@@ -313,7 +313,10 @@ fn entry(real_server: &RealServer, service: u32, lost: LostConnections) -> abi::
             mac: at.mac.0,
             source_mac: at.source_mac.0,
             interface: at.interface,
-            state: real_server_state::READY,
+            state: match lost {
+                LostConnections::Reschedule if real_server.is_down => real_server_state::DOWN,
+                LostConnections::Reschedule | LostConnections::Keep => real_server_state::READY,
+            },
             service,
             vlan: at.vlan.map_or(SAME_VLAN, u32::from),
             weight,

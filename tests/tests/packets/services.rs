@@ -33,6 +33,7 @@ pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Ser
         upper_threshold: 0,
         lower_threshold: 0,
         latency_us: None,
+        is_down: false,
         neighbour: Some(Neighbour {
             mac: MacAddr(mac(number)),
             interface: world::INTERFACE,

@@ -26,6 +26,7 @@ fn service(port: u16, weights: &[(u8, u16)]) -> Service {
                 upper_threshold: 0,
                 lower_threshold: 0,
                 latency_us: None,
+                is_down: false,
                 neighbour: Some(Neighbour {
                     mac: MacAddr([2, 0, 0, 0, 0, host]),
                     interface: 7,

@@ -1,0 +1,74 @@
+//! The `check` of a service or of a real server.
+
+use std::time::Duration;
+
+use super::{
+    reader::{At, Reader},
+    values::{boolean, command, http_path, milliseconds, number, one_of, text},
+};
+use crate::health::{Check, Http, Kind, Tls, Udp};
+
+/// The types, each with the keys that it has besides those of all.
+const TYPES: [(&str, &[&str]); 7] = [
+    ("none", &[]),
+    ("tcp", &[]),
+    ("ping", &[]),
+    ("http", &["path", "host", "status", "body"]),
+    ("https", &["path", "host", "status", "body", "verify"]),
+    ("udp", &["send", "expect"]),
+    ("exec", &["command"]),
+];
+
+/// Reads a check; the inner `None` is that there is to be none.
+pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>> {
+    let section = section??;
+    let kinds = TYPES.map(|(name, keys)| (name, (name, keys)));
+    let kind = section.required("type", one_of(&kinds));
+    let time = |key, most: u64| {
+        let range = Duration::from_millis(10)..=Duration::from_secs(most);
+        section.optional(key, milliseconds(range)).map(|at| at.value)
+    };
+    let interval = time("interval", 3600).unwrap_or(Duration::from_secs(2));
+    let fast_interval = time("fast_interval", 3600).unwrap_or(interval / 2);
+    let timeout = time("timeout", 60).unwrap_or(Duration::from_secs(1));
+    let count = |key| section.optional(key, number("a number of checks", 1..=100u32));
+    let rise = count("rise").map_or(2, |at| at.value);
+    let fall = count("fall").map_or(3, |at| at.value);
+    let port = section.optional("port", number("a port", 1..=u16::MAX)).map(|at| at.value);
+
+    let http = Http {
+        path: section.optional("path", http_path).map_or("/".to_owned(), |at| at.value),
+        host: section.optional("host", text("the name of a host")).map(|at| at.value),
+        status: section.optional("status", number("an HTTP status", 100..=599)).map(|at| at.value),
+        body: section.optional("body", text("what the body must contain")).map(|at| at.value),
+        tls: None,
+    };
+    let verify = section.optional("verify", boolean);
+    let udp = Udp {
+        send: section.optional("send", text("what to send")).map(|at| at.value).unwrap_or_default(),
+        expect: section.optional("expect", text("what to expect")).map(|at| at.value),
+    };
+    let is_exec = kind.as_ref().is_some_and(|at| at.value.0 == "exec");
+    let command = if is_exec {
+        section.required("command", command)
+    } else {
+        section.optional("command", command)
+    };
+    section.unknown_keys();
+
+    let At { value: (name, keys), .. } = kind?;
+    section.refuse_others(name, keys, TYPES.iter().flat_map(|(_, keys)| keys.iter().copied()));
+    let kind = match name {
+        "none" => return Some(None),
+        "tcp" => Kind::Tcp,
+        "ping" => Kind::Ping,
+        "http" => Kind::Http(http),
+        "https" => {
+            let verify = verify.is_none_or(|at| at.value);
+            Kind::Http(Http { tls: Some(Tls { verify }), ..http })
+        }
+        "udp" => Kind::Udp(udp),
+        _ => Kind::Exec(command?.value),
+    };
+    Some(Some(Check { kind, port, interval, fast_interval, timeout, rise, fall }))
+}

@@ -1,0 +1,76 @@
+//! Makes the checks when they are due, each in a task of its own.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use crate::health::{
+    Change, Check, Health, Monitors, Outcome, Target,
+    probe::{Tools, probe},
+};
+
+/// Outcomes that may wait to be taken in.
+const OUTCOMES: usize = 1024;
+
+/// A check that has been made.
+#[derive(Debug)]
+pub(super) struct Done {
+    target: Target,
+    round: u64,
+    outcome: Outcome,
+}
+
+/// What is checked, and what it is done with.
+pub(super) struct Checker {
+    monitors: Monitors,
+    tools: Arc<Tools>,
+    done: mpsc::Sender<Done>,
+}
+
+impl Checker {
+    /// One that checks nothing yet, and where its outcomes come.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Done>) {
+        let (done, outcomes) = mpsc::channel(OUTCOMES);
+        (Self { monitors: Monitors::default(), tools: Arc::default(), done }, outcomes)
+    }
+
+    /// Checks these from now on; each with what is thought of it if it was not checked before.
+    pub(super) fn reconfigure(
+        &mut self,
+        targets: impl IntoIterator<Item = (Target, Check, Health)>,
+        now: Instant,
+    ) {
+        self.monitors.reconfigure(targets, now);
+    }
+
+    /// When the next check is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.monitors.next()
+    }
+
+    /// Begins the checks that are due.
+    pub(super) fn start_due(&mut self, now: Instant) {
+        for due in self.monitors.take_due(now) {
+            let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
+            tokio::spawn(async move {
+                let outcome = probe(due.target, &due.check, &tools).await;
+                // At the end nobody wants to know any more.
+                done.send(Done { target: due.target, round: due.round, outcome }).await.ok();
+            });
+        }
+    }
+
+    /// Takes in what a check has found: what changes by it, and how fast the answers come.
+    pub(super) fn finish(
+        &mut self,
+        done: &Done,
+        now: Instant,
+    ) -> (Target, Option<Change>, Option<Duration>) {
+        let Done { target, round, outcome } = done;
+        let change = self.monitors.outcome(*target, *round, outcome, now);
+        (*target, change, self.monitors.latency(target))
+    }
+}

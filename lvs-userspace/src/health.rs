@@ -1,0 +1,131 @@
+//! Whether the real servers do their work: what is asked of them, and what their answers mean.
+
+mod monitor;
+pub mod probe;
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+pub use monitor::{Change, Due, Monitors};
+
+use crate::model::ServiceId;
+
+/// One real server of one virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// The virtual service.
+    pub service: ServiceId,
+    /// Address of the real server.
+    pub real_server: IpAddr,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.real_server, self.service)
+    }
+}
+
+/// How a real server is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is asked of it.
+    pub kind: Kind,
+    /// Port that is asked; `None` for the service's own.
+    pub port: Option<u16>,
+    /// From the end of a check to the beginning of the next.
+    pub interval: Duration,
+    /// The same while it is unsure whether the real server has failed or is back.
+    pub fast_interval: Duration,
+    /// So long an answer may take.
+    pub timeout: Duration,
+    /// So many successes in a row bring it back.
+    pub rise: u32,
+    /// So many failures in a row take it out.
+    pub fall: u32,
+}
+
+/// What is asked of a real server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// To accept a TCP connection.
+    Tcp,
+    /// To answer a ping.
+    Ping,
+    /// To answer an HTTP request.
+    Http(Http),
+    /// To answer a datagram.
+    Udp(Udp),
+    /// Whatever a program of the operator finds out; its exit status 0 is a success.
+    Exec(Vec<String>),
+}
+
+impl Kind {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Ping => "ping",
+            Self::Http(Http { tls: None, .. }) => "http",
+            Self::Http(_) => "https",
+            Self::Udp(_) => "udp",
+            Self::Exec(_) => "exec",
+        }
+    }
+}
+
+/// An HTTP request, and the answer that is a success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Path, and what follows it.
+    pub path: String,
+    /// The `Host` that is asked for (and, with TLS, the name in the certificate); `None` for the
+    /// virtual address.
+    pub host: Option<String>,
+    /// The status that is a success; `None` for any of 200 to 299.
+    pub status: Option<u16>,
+    /// What the body must contain.
+    pub body: Option<String>,
+    /// `None` for plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// HTTP over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Whether the certificate must be good for the host, and signed by whom the system trusts.
+    pub verify: bool,
+}
+
+/// A datagram, and the answer that is a success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Udp {
+    /// What is sent.
+    pub send: String,
+    /// What the answer must contain; `None`: silence is a success, too, but not the message that
+    /// nobody listens there.
+    pub expect: Option<String>,
+}
+
+/// What a check has found: how long the answer took, or what was wrong.
+pub type Outcome = Result<Duration, String>;
+
+/// What is thought of a real server that is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nobody knows yet; it gets no connections.
+    Checking,
+    /// It answers.
+    Up,
+    /// It does not.
+    Down,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checking => "checking",
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}

@@ -1,0 +1,212 @@
+//! When to check which real server, and what the outcomes mean. Pure: time is a parameter.
+//!
+//! ```text
+//!              rise successes in a row
+//!   checking --------------------------> up
+//!      |                                | ^
+//!      | a failure                      | | rise successes in a row
+//!      v      fall failures in a row    v |
+//!     down <-----------------------------
+//! ```
+//!
+//! While a row is under way that could change the state, checks follow one another by
+//! `fast_interval`. A real server that is new is checked at once, and one failure is enough to know
+//! that it is down.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::{Duration, Instant},
+};
+
+use super::{Check, Health, Outcome, Target};
+
+/// The first checks are spread over so long, that not all go out at once.
+const SPREAD: Duration = Duration::from_millis(500);
+/// Intervals vary by so many parts in a thousand, so that checks do not fall into step.
+const JITTER: u64 = 100;
+
+/// A real server's health has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub target: Target,
+    /// What it was.
+    pub from: Health,
+    /// What it is.
+    pub to: Health,
+    /// What the last check has found.
+    pub reason: String,
+}
+
+/// A check that is to be made now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Of whom.
+    pub target: Target,
+    /// How.
+    pub check: Check,
+    /// Given back with the outcome: that of an earlier configuration does not count.
+    pub round: u64,
+}
+
+/// All real servers that are checked.
+#[derive(Debug, Default)]
+pub struct Monitors {
+    monitors: BTreeMap<Target, Monitor>,
+    /// Those that wait for their next check, the first to come first.
+    waiting: BTreeSet<(Instant, Target)>,
+    rounds: u64,
+}
+
+#[derive(Debug)]
+struct Monitor {
+    check: Check,
+    health: Health,
+    /// Outcomes in a row that speak against the health.
+    row: u32,
+    /// Its check that is under way.
+    round: Option<u64>,
+    /// When its next check is, if none is under way.
+    next: Option<Instant>,
+    latency: Option<Duration>,
+}
+
+impl Monitors {
+    /// Checks these real servers from now on, and no others. Who was checked before keeps its state;
+    /// the others begin with the one that is given.
+    pub fn reconfigure(
+        &mut self,
+        targets: impl IntoIterator<Item = (Target, Check, Health)>,
+        now: Instant,
+    ) {
+        let mut before = std::mem::take(&mut self.monitors);
+        self.waiting.clear();
+        for (target, check, health) in targets {
+            let monitor = match before.remove(&target) {
+                Some(monitor) if monitor.check == check => monitor,
+                // Another check says nothing about the past, and the past something about it.
+                Some(Monitor { health, latency, .. }) => {
+                    Monitor { latency, ..Monitor::new(check, health, now) }
+                }
+                None => {
+                    let wait = SPREAD.mul_f64(f64::from(hash(&target, 0) as u16) / 65_536.0);
+                    Monitor::new(check, health, now + wait)
+                }
+            };
+            if let Some(next) = monitor.next {
+                self.waiting.insert((next, target));
+            }
+            self.monitors.insert(target, monitor);
+        }
+    }
+
+    /// When the next check is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.waiting.first().map(|&(at, _)| at)
+    }
+
+    /// The checks that are due; each is under way from now on.
+    pub fn take_due(&mut self, now: Instant) -> Vec<Due> {
+        let mut due = Vec::new();
+        while let Some(&(at, target)) = self.waiting.first() {
+            if at > now {
+                break;
+            }
+            self.waiting.pop_first();
+            let Some(monitor) = self.monitors.get_mut(&target) else { continue };
+            self.rounds += 1;
+            monitor.round = Some(self.rounds);
+            monitor.next = None;
+            due.push(Due { target, check: monitor.check.clone(), round: self.rounds });
+        }
+        due
+    }
+
+    /// Takes in the outcome of a check; says what it changes.
+    pub fn outcome(
+        &mut self,
+        target: Target,
+        round: u64,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> Option<Change> {
+        let monitor = self.monitors.get_mut(&target).filter(|it| it.round == Some(round))?;
+        let from = monitor.health;
+        monitor.take(outcome);
+        let next = now + jittered(monitor.interval(), hash(&target, round));
+        monitor.round = None;
+        monitor.next = Some(next);
+        self.waiting.insert((next, target));
+        let to = monitor.health;
+        let reason = match outcome {
+            Ok(took) => {
+                format!("the {} check was answered in {took:.1?}", monitor.check.kind.name())
+            }
+            Err(reason) => reason.clone(),
+        };
+        (from != to).then_some(Change { target, from, to, reason })
+    }
+
+    /// What is thought of a real server; `None` if it is not checked.
+    #[must_use]
+    pub fn health(&self, target: &Target) -> Option<Health> {
+        self.monitors.get(target).map(|monitor| monitor.health)
+    }
+
+    /// How long a real server takes to answer, smoothed.
+    #[must_use]
+    pub fn latency(&self, target: &Target) -> Option<Duration> {
+        self.monitors.get(target)?.latency
+    }
+}
+
+impl Monitor {
+    fn new(check: Check, health: Health, next: Instant) -> Self {
+        Self { check, health, row: 0, round: None, next: Some(next), latency: None }
+    }
+
+    fn take(&mut self, outcome: &Outcome) {
+        if let Ok(took) = outcome {
+            // An eighth of the new, as TCP smooths its round trips (RFC 6298, section 2).
+            self.latency = Some(self.latency.map_or(*took, |old| (old * 7 + *took) / 8));
+        }
+        let (changes_to, needed) = match (self.health, outcome) {
+            (Health::Checking, Err(_)) => (Health::Down, 1),
+            (Health::Up, Err(_)) => (Health::Down, self.check.fall),
+            (Health::Checking | Health::Down, Ok(_)) => (Health::Up, self.check.rise),
+            (Health::Up, Ok(_)) | (Health::Down, Err(_)) => {
+                self.row = 0;
+                return;
+            }
+        };
+        self.row += 1;
+        if self.row >= needed {
+            self.health = changes_to;
+            self.row = 0;
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        if self.row > 0 || self.health == Health::Checking {
+            self.check.fast_interval
+        } else {
+            self.check.interval
+        }
+    }
+}
+
+/// Up to a tenth less, as chance will have it.
+fn jittered(interval: Duration, chance: u64) -> Duration {
+    interval.mul_f64(1.0 - (chance % JITTER) as f64 / 1_000.0)
+}
+
+fn hash(target: &Target, round: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (target, round).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    health::Kind,
+    model::{Protocol, ServiceId},
+};
+
+const INTERVAL: Duration = Duration::from_secs(2);
+const FAST: Duration = Duration::from_millis(500);
+
+fn target(host: u8) -> Target {
+    let service = ServiceId {
+        protocol: Protocol::Tcp,
+        address: Ipv4Addr::new(10, 77, 0, 100).into(),
+        port: 80,
+    };
+    Target { service, real_server: Ipv4Addr::new(10, 77, 0, host).into() }
+}
+
+fn check() -> Check {
+    Check {
+        kind: Kind::Tcp,
+        port: None,
+        interval: INTERVAL,
+        fast_interval: FAST,
+        timeout: Duration::from_secs(1),
+        rise: 2,
+        fall: 3,
+    }
+}
+
+/// Makes the next check of the only target; gives the time of it, and what changed.
+fn step(monitors: &mut Monitors, outcome: &Outcome) -> (Instant, Option<Change>) {
+    let at = monitors.next().expect("a check to come");
+    let due = monitors.take_due(at);
+    assert_eq!(due.len(), 1);
+    assert_eq!(monitors.next(), None, "one at a time");
+    (at, monitors.outcome(due[0].target, due[0].round, outcome, at))
+}
+
+fn good() -> Outcome {
+    Ok(Duration::from_millis(3))
+}
+
+fn bad() -> Outcome {
+    Err("refused".to_owned())
+}
+
+#[test]
+fn rows_change_the_state_and_nothing_less() {
+    use Health::{Checking, Down, Up};
+    let mut monitors = Monitors::default();
+    monitors.reconfigure([(target(11), check(), Health::Checking)], Instant::now());
+    let steps = [
+        (good(), Checking, FAST),
+        (good(), Up, INTERVAL),
+        (bad(), Up, FAST),
+        (bad(), Up, FAST),
+        (good(), Up, INTERVAL),
+        (bad(), Up, FAST),
+        (bad(), Up, FAST),
+        (bad(), Down, INTERVAL),
+        (bad(), Down, INTERVAL),
+        (good(), Down, FAST),
+        (bad(), Down, INTERVAL),
+        (good(), Down, FAST),
+        (good(), Up, INTERVAL),
+    ];
+    let mut before = Checking;
+    for (number, (outcome, health, wait)) in steps.into_iter().enumerate() {
+        let (at, change) = step(&mut monitors, &outcome);
+        assert_eq!(monitors.health(&target(11)), Some(health), "step {number}");
+        assert_eq!(
+            change.map(|it| (it.from, it.to)),
+            (before != health).then_some((before, health))
+        );
+        let waits = monitors.next().expect("a check to come") - at;
+        assert!(waits <= wait && waits >= wait.mul_f64(0.9), "step {number}: {waits:?}");
+        before = health;
+    }
+}
+
+#[test]
+fn one_failure_is_enough_for_who_is_new() {
+    let mut monitors = Monitors::default();
+    monitors.reconfigure([(target(11), check(), Health::Checking)], Instant::now());
+    let (_, change) = step(&mut monitors, &bad());
+    let change = change.expect("a change");
+    assert_eq!((change.from, change.to), (Health::Checking, Health::Down));
+    assert_eq!(change.reason, "refused");
+}
+
+#[test]
+fn the_state_is_kept_by_identity() {
+    let now = Instant::now();
+    let mut monitors = Monitors::default();
+    monitors.reconfigure([11, 12].map(|it| (target(it), check(), Health::Checking)), now);
+    for _ in 0..4 {
+        let at = monitors.next().expect("a check to come");
+        for due in monitors.take_due(at) {
+            monitors.outcome(due.target, due.round, &good(), at);
+        }
+    }
+    let late = monitors.take_due(now + INTERVAL * 10).remove(0);
+    let slower = Check { interval: INTERVAL * 2, ..check() };
+    monitors.reconfigure(
+        [(target(11), slower, Health::Checking), (target(13), check(), Health::Up)],
+        now,
+    );
+    assert_eq!(monitors.health(&target(11)), Some(Health::Up));
+    assert_eq!(monitors.health(&target(12)), None);
+    assert_eq!(monitors.health(&target(13)), Some(Health::Up), "as it was told");
+    let change = monitors.outcome(late.target, late.round, &bad(), now);
+    assert_eq!(change, None, "the outcome of a check that nobody waits for any more");
+}
+
+#[test]
+fn checks_of_many_are_spread() {
+    let now = Instant::now();
+    let mut monitors = Monitors::default();
+    monitors.reconfigure((0..200).map(|host| (target(host), check(), Health::Checking)), now);
+    let early = monitors.take_due(now + SPREAD / 2).len();
+    assert!((60..140).contains(&early), "{early}");
+    assert_eq!(early + monitors.take_due(now + SPREAD).len(), 200);
+}
+
+proptest! {
+    /// However the outcomes fall: up only after `rise` successes in a row, down only after `fall`
+    /// failures in a row (or the very first), and there is always a next check.
+    #[test]
+    fn no_state_without_its_row(outcomes in prop::collection::vec(any::<bool>(), 1..60)) {
+        let mut monitors = Monitors::default();
+        monitors.reconfigure([(target(11), check(), Health::Checking)], Instant::now());
+        for (number, &success) in outcomes.iter().enumerate() {
+            let (_, change) = step(&mut monitors, &if success { good() } else { bad() });
+            if let Some(change) = change {
+                let needed = match (change.from, change.to) {
+                    (_, Health::Up) => 2,
+                    (Health::Checking, _) => 1,
+                    _ => 3,
+                };
+                prop_assert!(number + 1 >= needed);
+                let row = &outcomes[number + 1 - needed..=number];
+                prop_assert!(row.iter().all(|&it| it == (change.to == Health::Up)));
+            }
+        }
+    }
+}

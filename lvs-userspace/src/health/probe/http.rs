@@ -1,0 +1,96 @@
+//! An HTTP request over a connection of its own.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use super::{tls::Connectors, udp::contains};
+use crate::health::Http;
+
+/// So much of a body is looked at, in bytes.
+const LONGEST: usize = 1 << 20;
+
+pub(super) async fn probe(
+    address: SocketAddr,
+    vip: IpAddr,
+    http: &Http,
+    connectors: &Connectors,
+) -> Result<(), String> {
+    let host = http.host.clone().unwrap_or_else(|| match vip {
+        IpAddr::V4(vip) => vip.to_string(),
+        IpAddr::V6(vip) => format!("[{vip}]"),
+    });
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| format!("can't connect to {address}: {error}"))?;
+    let judged = match http.tls {
+        None => exchange(stream, &host, http).await,
+        Some(tls) => {
+            let name = host.trim_matches(['[', ']']).to_owned();
+            let stream = connectors
+                .connect(stream, name, tls.verify)
+                .await
+                .map_err(|error| format!("TLS with {address} as {host}: {error}"))?;
+            exchange(stream, &host, http).await
+        }
+    };
+    judged.map_err(|error| format!("{address}{} {error}", http.path))
+}
+
+/// Asks, and judges the answer.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    host: &str,
+    http: &Http,
+) -> Result<(), String> {
+    let broken = |error: hyper::Error| format!("did not answer: {error}");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // It ends with the answer, or when nobody wants that any more.
+    let connection = tokio::spawn(connection);
+    let _ended = AbortOnDrop(connection.abort_handle());
+
+    let request = Request::get(&http.path)
+        .header(header::HOST, host)
+        .header(header::USER_AGENT, concat!("lvsd/", env!("CARGO_PKG_VERSION")))
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| format!("can't be asked for: {error}"))?;
+    let response = sender.send_request(request).await.map_err(broken)?;
+    let status = response.status();
+    let as_expected = match http.status {
+        Some(expected) => status.as_u16() == expected,
+        None => status.is_success(),
+    };
+    if !as_expected {
+        return Err(format!("answered {status}"));
+    }
+    let Some(expected) = &http.body else { return Ok(()) };
+    let mut stream = response.into_body();
+    let mut body = Vec::new();
+    while let Some(frame) = stream.frame().await {
+        if let Ok(data) = frame.map_err(broken)?.into_data() {
+            body.extend_from_slice(&data);
+        }
+        if contains(&body, expected.as_bytes()) {
+            return Ok(());
+        }
+        if body.len() > LONGEST {
+            break;
+        }
+    }
+    Err(format!("answered {status}, but without {expected:?} in it"))
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
