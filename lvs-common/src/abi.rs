@@ -3,7 +3,10 @@
 use bytemuck::{Pod, Zeroable};
 
 pub use crate::connections::Entry;
-use crate::connections::{Secrets, WAYS};
+use crate::{
+    connections::{Secrets, WAYS},
+    limits,
+};
 
 /// The IP protocol number of TCP.
 pub const TCP: u8 = 6;
@@ -11,16 +14,59 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 
 macro_rules! abi {
-    ($($(#[$meta:meta])* pub struct $name:ident = $size:literal { $($body:tt)* })+) => {
+    ($($(#[$meta:meta])* pub struct $name:ident = $size:literal {
+        $($(#[$doc:meta])* pub $field:ident: $type:ty,)*
+    })+) => {
         $(
             $(#[$meta])*
             #[repr(C)]
             #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-            pub struct $name { $($body)* }
+            pub struct $name { $($(#[$doc])* pub $field: $type,)* }
 
             const _: () = assert!(size_of::<$name>() == $size);
         )+
+
+        /// Every type with its fields, as text.
+        const SHAPE: &str = concat!(
+            $(stringify!($name), $(stringify!($field: $type),)*)+
+        );
     };
+}
+
+/// What the maps' content means beyond its shape: states, hashes, flags. Raised by hand when any of
+/// that changes.
+const MEANING: u32 = 1;
+
+/// Names the layout of the maps: another number for any change of a type, of a map's size or of
+/// [`MEANING`]. A program can take over the maps of another only if both have the same.
+pub const LAYOUT: u32 = {
+    let mut hash = fnv(0x811c_9dc5 ^ MEANING, SHAPE.as_bytes());
+    let sizes = [
+        limits::SERVICES,
+        limits::SLOTS,
+        limits::TEMPLATES,
+        limits::FRAGMENTS,
+        limits::VIPS,
+        limits::INTERFACES,
+        crate::fate::Fate::ALL.len(),
+    ];
+    let mut at = 0;
+    while at < sizes.len() {
+        hash = fnv(hash, &(sizes[at] as u32).to_le_bytes());
+        at += 1;
+    }
+    // Zero is what a map has before anything is written to it.
+    if hash == 0 { 1 } else { hash }
+};
+
+/// The hash of Fowler, Noll and Vo (FNV-1a).
+const fn fnv(mut hash: u32, bytes: &[u8]) -> u32 {
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
 }
 
 abi! {
@@ -191,12 +237,14 @@ abi! {
 
     /// What the program must know before the first packet.
     pub struct Settings = 120 {
+        /// [`LAYOUT`] of the program that the maps were made for. First in every layout.
+        pub layout: u32,
+        /// So far jiffies are shifted to become units of the clock, of about a second each.
+        pub clock_shift: u32,
         /// Secrets of the connection tables' hash.
         pub secrets: Secrets,
         /// The director is active until then, in jiffies; `u64::MAX` for always.
         pub active_until: u64,
-        /// So far jiffies are shifted to become units of the clock, of about a second each.
-        pub clock_shift: u32,
         /// Buckets of `CONNECTIONS`.
         pub buckets: u32,
         /// Buckets of `HALF_OPEN`.
@@ -205,8 +253,6 @@ abi! {
         pub buckets_v6: u32,
         /// Buckets of `HALF_OPEN_V6`.
         pub half_open_buckets_v6: u32,
-        /// Zero.
-        pub reserved: u32,
     }
 
     /// What went through a service or to a real server.

@@ -47,12 +47,14 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Err(Usage::Clap(error)) => error.exit(),
         Err(Usage::Ipvsadm(error)) => Err(error.into()),
     };
-    let written = answer.and_then(|text| {
+    let written = answer.and_then(|Answer { text, is_no }| {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CliError::Output)
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        written.map(|()| is_no).map_err(CliError::Output)
     });
     match written {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
         // Who reads has seen enough (`lvsctl list | head -1`).
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
@@ -93,7 +95,20 @@ impl Call {
     }
 }
 
-fn run(call: Call) -> Result<String, CliError> {
+/// What is printed.
+struct Answer {
+    text: String,
+    /// Whether it is a no, or tells of something that is not as it should be.
+    is_no: bool,
+}
+
+impl From<String> for Answer {
+    fn from(text: String) -> Self {
+        Self { text, is_no: false }
+    }
+}
+
+fn run(call: Call) -> Result<Answer, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -102,32 +117,34 @@ fn run(call: Call) -> Result<String, CliError> {
         match call {
             Call::Verb { socket, verb } => answer_verb(&Client::new(&socket), verb).await,
             Call::Ipvsadm { socket, command } => {
-                answer_ipvsadm(&Client::new(&socket), &command).await
+                answer_ipvsadm(&Client::new(&socket), &command).await.map(Answer::from)
             }
         }
     })
 }
 
-async fn answer_verb(client: &Client, verb: Verb) -> Result<String, CliError> {
+async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    match verb {
+    let text = match verb {
         Verb::List { json } => {
             let services = client.services().await?;
-            Ok(if json { to_json(&services) } else { render::list(&services, colour) })
+            if json { to_json(&services) } else { render::list(&services, colour) }
         }
         Verb::Rates { json } => {
             let rates = client.rates().await?;
-            Ok(if json { to_json(&rates) } else { render::rates(&rates) })
+            if json { to_json(&rates) } else { render::rates(&rates) }
         }
         Verb::Connections { json } => {
             let connections = client.connections().await?;
-            Ok(if json { to_json(&connections) } else { render::connections(&connections) })
+            if json { to_json(&connections) } else { render::connections(&connections) }
         }
         Verb::Status { json } => {
             let status = client.status().await?;
-            Ok(if json { to_json(&status) } else { render::status(&status) })
+            let text = if json { to_json(&status) } else { render::status(&status) };
+            return Ok(Answer { text, is_no: status.out_of_sync.is_some() });
         }
-    }
+    };
+    Ok(text.into())
 }
 
 async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {

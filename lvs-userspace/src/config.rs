@@ -61,6 +61,18 @@ pub struct Director {
     pub xdp_mode: XdpMode,
     /// Real servers there is room for, summed over all services.
     pub max_real_servers: u32,
+    /// What is thought of the real servers when lvsd starts while the program forwards already.
+    pub on_restart: OnRestart,
+}
+
+/// What is thought of the real servers when lvsd starts while the program forwards already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnRestart {
+    /// What the lvsd before thought.
+    #[default]
+    Keep,
+    /// Nothing: they are out of service until they have passed a check.
+    Check,
 }
 
 /// How the XDP program is attached.

@@ -20,20 +20,20 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, ConfigErrors},
+    config::{Config, ConfigErrors, OnRestart},
     control::server::{self, BindError},
     dataplane::{
-        PlacementError, PreflightError,
+        Dataplane as _, PreflightError, SyncError, Tables,
         bpf::{BpfDataplane, LoadError, Sizes},
-        preflight,
+        preflight, restored,
     },
-    director::Director,
+    director::{Director, Start},
     net::{
         self, Link,
         netlink::{NetError, Netlink},
     },
 };
-use agent::{Agent, AttachedLink};
+use agent::Agent;
 use checker::Checker;
 
 /// Requests that may wait for the loop before the socket has to.
@@ -78,10 +78,12 @@ pub enum RunError {
     Bind(#[from] BindError),
     #[error(transparent)]
     Load(#[from] LoadError),
-    #[error("the configuration does not fit into the maps: {0}")]
-    Placement(#[from] PlacementError),
-    #[error("can't write the maps: {0}")]
-    Write(io::Error),
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    #[error("can't read the maps of the lvsd before: {0}")]
+    Read(io::Error),
+    #[error("can't take the XDP program off an interface: {0}")]
+    Detach(io::Error),
     #[error("can't read the program's log: {0}")]
     Log(anyhow::Error),
     #[error("the control socket failed: {0}")]
@@ -92,7 +94,8 @@ pub enum RunError {
     NetlinkGone,
 }
 
-/// Runs until `shutdown`; leaves nothing behind, however it ends.
+/// Runs until `shutdown`. The program goes on forwarding then; if lvsd can't start, and nothing
+/// forwarded before, it leaves nothing behind.
 ///
 /// # Errors
 /// What kept it from starting, or from going on.
@@ -114,18 +117,29 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         0 => None,
         _ => Some(dataplane.logger().map_err(RunError::Log)?),
     };
-    let mode = config.director.xdp_mode;
-    let director = Director::new(config);
+    let takes_over = dataplane.takes_over();
+    info!(bytes = dataplane.sizes().bytes(), takes_over, "the connection tables are there");
+    let held = match takes_over {
+        true => dataplane
+            .read(&mut (1..=dataplane.sizes().max_real_servers()))
+            .map_err(RunError::Read)?,
+        false => Tables::default(),
+    };
+    let start = match (config.director.on_restart, dataplane.was_forwarding()) {
+        (OnRestart::Keep, true) if takes_over => Start::From(restored(&held).collect()),
+        (OnRestart::Keep, true) => Start::Trusting,
+        (OnRestart::Keep, false) | (OnRestart::Check, _) => Start::Checking,
+    };
+    let director = Director::new(config, start);
     let (checker, mut outcomes) = Checker::new();
-    let mut agent = Agent::new(director, dataplane, netlink, checker);
-    for link in links {
-        let attached_as = agent.dataplane().attach(&link.name, mode)?;
-        info!(interface = link.name, mode = attached_as.name(), "attached the XDP program");
-        agent.add_link(AttachedLink { link, attached_as });
+    let mut agent = Agent::new(director, dataplane, netlink, checker, links, held);
+    if takes_over {
+        agent.take_over();
     }
-    info!(bytes = sizes.bytes(), "made the connection tables");
     agent.find_real_servers().await?;
     agent.synchronise()?;
+    // Not before the tables are full: it may take the place of one that has its own.
+    agent.attach()?;
     agent.check_real_servers();
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
@@ -176,7 +190,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     {
         warn!(%error, "the control socket did not end cleanly");
     }
-    info!("stopped");
+    info!("stopped; the XDP program goes on forwarding (`lvsd --detach-all` takes it down)");
     result
 }
 

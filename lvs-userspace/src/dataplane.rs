@@ -12,15 +12,17 @@ mod preflight;
 mod shared;
 mod slots;
 pub mod sweep;
+mod sync;
 
 use std::{io, net::IpAddr};
 
 use lvs_common::{abi::Traffic, fate::Fate};
 
 pub use clock::Clock;
-pub use placement::{Placement, PlacementError};
+pub use placement::{Placement, PlacementError, Restored, restored};
 pub use plan::{Limits, MapWrite, Tables, plan};
 pub use preflight::{PreflightError, preflight};
+pub use sync::{OutOfSync, SyncError, Synchroniser};
 
 use crate::{
     config::{LostConnections, Persistence},
@@ -85,6 +87,12 @@ pub trait Dataplane {
     /// # Errors
     /// What the kernel said.
     fn write(&mut self, write: &MapWrite) -> io::Result<()>;
+
+    /// What the maps hold; of the real servers, what stands at these places.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn read(&self, real_servers: &mut dyn Iterator<Item = u32>) -> io::Result<Tables>;
 
     /// What went through a service, since its place was given to it.
     ///

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     config::{Config, RealServer, VirtualService},
-    dataplane::{self, Neighbour},
+    dataplane::{self, Neighbour, Restored},
     health::{Check, Health, Target},
     model::{Scheduler, ServiceId, Weight},
 };
@@ -24,6 +24,17 @@ pub enum Event {
     Latency(Target, u64),
 }
 
+/// What is known at the start of the real servers that are checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing: they are out of service until their first success.
+    Checking,
+    /// They are up until a check says otherwise.
+    Trusting,
+    /// What the lvsd before has left in the maps.
+    From(Vec<Restored>),
+}
+
 /// Knows what is wanted.
 #[derive(Debug)]
 pub struct Director {
@@ -34,15 +45,44 @@ pub struct Director {
 }
 
 impl Director {
-    /// A director that knows nothing yet but its configuration.
+    /// A director that knows its configuration, and what it starts from.
     #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
+    pub fn new(config: Config, start: Start) -> Self {
+        let mut director = Self {
             config,
             neighbours: BTreeMap::new(),
             health: BTreeMap::new(),
             latency_us: BTreeMap::new(),
+        };
+        director.health = director.health_at(start);
+        director
+    }
+
+    fn health_at(&self, start: Start) -> BTreeMap<Target, Health> {
+        let all = self.all().map(|(service, it)| {
+            (Target { service: service.id, real_server: it.address }, it.weight)
+        });
+        match start {
+            Start::Checking => BTreeMap::new(),
+            Start::Trusting => all.map(|(target, _)| (target, Health::Up)).collect(),
+            Start::From(before) => {
+                let weights: BTreeMap<_, _> = all.collect();
+                let health = |before: Restored| {
+                    let Restored { service, address: real_server, weight, is_down, .. } = before;
+                    let target = Target { service, real_server };
+                    // Without weight it failed, unless it is to have none.
+                    let failed = weight == 0 && *weights.get(&target)? > Weight(0);
+                    let health = if is_down || failed { Health::Down } else { Health::Up };
+                    Some((target, health))
+                };
+                before.into_iter().filter_map(health).collect()
+            }
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&VirtualService, &RealServer)> {
+        let services = self.config.virtual_services.iter();
+        services.flat_map(|service| service.real_servers.iter().map(move |it| (service, it)))
     }
 
     /// Goes by another configuration from now on. What is known of who is still there stays known;
@@ -60,11 +100,9 @@ impl Director {
 
     /// Every real server that is to be checked, and how.
     pub fn checks(&self) -> impl Iterator<Item = (Target, &Check)> {
-        self.config.virtual_services.iter().flat_map(|service| {
-            service.real_servers.iter().filter_map(|real_server| {
-                let target = Target { service: service.id, real_server: real_server.address };
-                Some((target, real_server.check.as_ref()?))
-            })
+        self.all().filter_map(|(service, real_server)| {
+            let target = Target { service: service.id, real_server: real_server.address };
+            Some((target, real_server.check.as_ref()?))
         })
     }
 
@@ -118,10 +156,8 @@ impl Director {
     }
 
     fn unchecked(&self) -> impl Iterator<Item = Target> {
-        self.config.virtual_services.iter().flat_map(|service| {
-            let unchecked = service.real_servers.iter().filter(|it| it.check.is_none());
-            unchecked.map(|it| Target { service: service.id, real_server: it.address })
-        })
+        let unchecked = self.all().filter(|(_, it)| it.check.is_none());
+        unchecked.map(|(service, it)| Target { service: service.id, real_server: it.address })
     }
 
     /// What is thought of a real server that is checked.
@@ -247,12 +283,13 @@ mod tests {
             lower_threshold: 0,
             check: None,
         };
-        Director::new(Config {
+        let config = Config {
             director: config::Director {
                 name: "director".to_owned(),
                 interfaces: vec!["eth0".to_owned()],
                 xdp_mode: config::XdpMode::Auto,
                 max_real_servers: 10,
+                on_restart: config::OnRestart::Keep,
             },
             connections: config::Connections::default(),
             virtual_services: vec![VirtualService {
@@ -269,7 +306,8 @@ mod tests {
                 inhibit_on_failure: false,
                 real_servers: vec![real_server(FIRST), real_server(SECOND)],
             }],
-        })
+        };
+        Director::new(config, Start::Checking)
     }
 
     fn weights(director: &Director) -> Vec<u16> {

@@ -113,6 +113,7 @@ fn status() -> api::Status {
         director: "midas".to_owned(),
         connection_table_size: 4096,
         interfaces: vec![],
+        out_of_sync: None,
         fates: vec![],
     }
 }
@@ -209,6 +210,17 @@ fn errors_are_one_line_and_status_2() {
         assert_eq!(stdout(&output), "");
     }
     assert_eq!(daemon.lvsctl(&["lst"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_director_that_is_out_of_sync_says_so_and_the_status_is_1() {
+    let reason = Some("can't write the maps: no".to_owned());
+    let daemon = Daemon::start_with(Ok(api::Status { out_of_sync: reason, ..status() }));
+    let output = daemon.lvsctl(&["status"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("OUT OF SYNC: can't write the maps: no\n"));
+    assert_eq!(daemon.lvsctl(&["status", "--json"]).status.code(), Some(1));
+    assert_eq!(daemon.lvsctl(&["list"]).status.code(), Some(0));
 }
 
 #[test]

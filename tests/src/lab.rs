@@ -196,6 +196,12 @@ impl Lab {
         LvsdCommand::new(host, config)?.start()
     }
 
+    /// Has lvsd take down what another left on a director.
+    pub fn detach_all(&self, host: Host) -> Result<Output> {
+        let mut command = host.command(&program("lvsd")?);
+        output(command.arg("--detach-all").arg("--bpffs").arg(host.bpffs()))
+    }
+
     /// Runs lvsctl against the director's lvsd.
     pub fn lvsctl(&self, arguments: &[&str]) -> Result<Output> {
         output(

@@ -7,19 +7,23 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use lvs_userspace::daemon::{self, Options};
+use lvs_userspace::{
+    daemon::{self, Options},
+    dataplane::bpf::detach_all,
+};
 use tokio::{
     runtime::Runtime,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 /// The agent of a director: loads the XDP program, fills its maps from the configuration and keeps
 /// them true.
 ///
 /// What it logs is set by LVS_LOG (error, warn, info, debug, trace; default info). It ends on
-/// SIGTERM and SIGINT, and takes the program and its maps with it.
+/// SIGTERM and SIGINT. The program goes on forwarding, and the next lvsd takes it over.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -35,6 +39,9 @@ struct Args {
     /// Interface to attach to, in place of those of the configuration (can be repeated)
     #[arg(long, value_name = "NAME")]
     interface: Vec<String>,
+    /// Take the XDP program off all interfaces, forget its maps and connections, and end
+    #[arg(long)]
+    detach_all: bool,
     /// How much the XDP program itself says (never more than a line a second and CPU)
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "off")]
     program_log: ProgramLog,
@@ -61,10 +68,12 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
 
-    match Runtime::new()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(run(args)))
-    {
+    let done = if args.detach_all {
+        detach(&args)
+    } else {
+        Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(args)))
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "errors of a program go to stderr")]
@@ -74,6 +83,16 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn detach(args: &Args) -> anyhow::Result<()> {
+    let bpffs = args.bpffs.display();
+    if detach_all(&args.bpffs)? {
+        info!(%bpffs, "took down the XDP program and its maps");
+    } else {
+        info!(%bpffs, "there is nothing to take down");
+    }
+    Ok(())
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {

@@ -84,6 +84,9 @@ pub(super) fn status(status: &Status) -> String {
         let api::Interface { name, mac, xdp_mode } = interface;
         text += &format!("interface {name} {mac}, {xdp_mode} XDP\n");
     }
+    if let Some(reason) = &status.out_of_sync {
+        text += &format!("OUT OF SYNC: {reason}\n");
+    }
     text += "\n";
     let mut table = plain_table();
     table.set_header(vec!["PACKETS NOT FORWARDED", "COUNT", "MEANING"]);

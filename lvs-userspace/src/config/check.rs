@@ -6,8 +6,8 @@ use lvs_common::limits;
 use toml::de::DeTable;
 
 use super::{
-    Config, ConfigErrors, Connections, Director, LostConnections, Persistence, RealServer,
-    Timeouts, VirtualService, XdpMode,
+    Config, ConfigErrors, Connections, Director, LostConnections, OnRestart, Persistence,
+    RealServer, Timeouts, VirtualService, XdpMode,
     checks::check,
     error::{Problems, line_and_column},
     reader::{At, Reader},
@@ -20,6 +20,8 @@ use crate::{
 
 const XDP_MODES: [(&str, XdpMode); 3] =
     [("auto", XdpMode::Auto), ("native", XdpMode::Native), ("generic", XdpMode::Generic)];
+
+const ON_RESTART: [(&str, OnRestart); 2] = [("keep", OnRestart::Keep), ("check", OnRestart::Check)];
 
 const LOST_CONNECTIONS: [(&str, LostConnections); 2] =
     [("reschedule", LostConnections::Reschedule), ("keep", LostConnections::Keep)];
@@ -63,12 +65,14 @@ fn director(section: Reader<'_>) -> Option<Director> {
     let most = limits::REAL_SERVERS as u32;
     let max_real_servers =
         section.optional("max_real_servers", number("a number of real servers", 1..=1_000_000));
+    let on_restart = section.optional("on_restart", one_of(&ON_RESTART));
     section.unknown_keys();
     Some(Director {
         name: name?.value,
         interfaces: interfaces?.value,
         xdp_mode: xdp_mode.map(|at| at.value).unwrap_or_default(),
         max_real_servers: max_real_servers.map_or(most, |at| at.value),
+        on_restart: on_restart.map(|at| at.value).unwrap_or_default(),
     })
 }
 

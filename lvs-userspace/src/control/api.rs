@@ -174,6 +174,8 @@ pub struct Status {
     pub connection_table_size: u32,
     /// Where the XDP program is attached.
     pub interfaces: Vec<Interface>,
+    /// Why the maps are not what they should be; `None` if they are.
+    pub out_of_sync: Option<String>,
     /// Packets that were not forwarded, by what became of them.
     pub fates: Vec<FateCount>,
 }
@@ -185,7 +187,7 @@ pub struct Interface {
     pub name: String,
     /// MAC.
     pub mac: String,
-    /// `native` or `generic`.
+    /// `native` or `generic`, or `none` as long as it is not.
     pub xdp_mode: String,
 }
 

@@ -19,9 +19,9 @@ use crate::{
     config::{Config, Connections},
     control::api::{ApiError, Request},
     dataplane::{
-        Dataplane as _, Neighbour, Placement, Tables,
+        Dataplane as _, Neighbour, SyncError, Synchroniser, Tables,
         bpf::{AttachedAs, BpfDataplane},
-        plan,
+        restored,
         sweep::{self, Count},
     },
     director::{Director, Event},
@@ -33,17 +33,18 @@ use crate::{
     },
 };
 
-/// How long to wait before writes that failed are tried again.
-const RETRY_WRITES: Duration = Duration::from_secs(1);
+/// How often to look whether the maps still hold what was written.
+const COMPARE: Duration = Duration::from_secs(10);
 
 /// How often to look for a way to the real servers that there was none to.
 const SEARCH: Duration = Duration::from_secs(10);
 
-/// An interface that runs the program.
+/// An interface that is to run the program.
 #[derive(Debug)]
 pub(super) struct AttachedLink {
     pub(super) link: Link,
-    pub(super) attached_as: AttachedAs,
+    /// `None` until it does.
+    pub(super) attached_as: Option<AttachedAs>,
 }
 
 /// The way to a real server.
@@ -79,11 +80,9 @@ pub(super) struct Agent {
     next_sweep: Instant,
     next_rates: Instant,
     next_search: Instant,
-    placement: Placement,
+    next_comparison: Instant,
     /// What the maps hold.
-    actual: Tables,
-    /// Writes failed; when to try again.
-    retry_at: Option<Instant>,
+    tables: Synchroniser,
 }
 
 impl Agent {
@@ -92,15 +91,17 @@ impl Agent {
         dataplane: BpfDataplane,
         netlink: Netlink,
         checker: Checker,
+        links: Vec<Link>,
+        held: Tables,
     ) -> Self {
-        let max_real_servers = director.config().director.max_real_servers;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
+            tables: Synchroniser::new(dataplane.sizes().max_real_servers(), held),
             director,
             dataplane,
             netlink,
-            links: Vec::new(),
+            links: links.into_iter().map(|link| AttachedLink { link, attached_as: None }).collect(),
             neighbours: Neighbours::default(),
             solicited: SolicitedNodes::default(),
             checker,
@@ -113,22 +114,40 @@ impl Agent {
             next_sweep: Instant::now(),
             next_rates: Instant::now(),
             next_search: Instant::now(),
-            placement: Placement::new(max_real_servers),
-            actual: Tables::default(),
-            retry_at: None,
+            next_comparison: Instant::now() + COMPARE,
         }
-    }
-
-    pub(super) fn dataplane(&mut self) -> &mut BpfDataplane {
-        &mut self.dataplane
     }
 
     pub(super) fn name(&self) -> &str {
         &self.director.config().director.name
     }
 
-    pub(super) fn add_link(&mut self, link: AttachedLink) {
-        self.links.push(link);
+    /// Goes on where the lvsd before has ended: its real servers are where they were, and its
+    /// connections are known.
+    pub(super) fn take_over(&mut self) {
+        self.neighbours.watch(&self.director.real_server_addresses());
+        for before in restored(self.tables.actual()) {
+            if let Some(Neighbour { mac, .. }) = before.neighbour {
+                let state = NeighbourState::Unconfirmed(mac);
+                self.neighbours.news(before.address, state, Instant::now());
+            }
+        }
+        // Before a place is given again that a connection still names.
+        self.sweep();
+    }
+
+    /// Puts the program on the interfaces, and takes it off all others. From then on it stays there.
+    pub(super) fn attach(&mut self) -> Result<(), RunError> {
+        let mode = self.director.config().director.xdp_mode;
+        for AttachedLink { link, attached_as } in &mut self.links {
+            let done = self.dataplane.attach(&link.name, link.index, mode)?;
+            info!(interface = link.name, mode = done.name(), "attached the XDP program");
+            *attached_as = Some(done);
+        }
+        let indexes: Vec<_> = self.links.iter().map(|it| it.link.index).collect();
+        self.dataplane.detach_others(&indexes).map_err(RunError::Detach)?;
+        self.dataplane.stay();
+        Ok(())
     }
 
     /// When the next check of a real server is due.
@@ -278,8 +297,12 @@ impl Agent {
                 warn!(%address, %error, "can't ask for a real server's MAC");
             }
         }
-        if self.retry_at.is_some_and(|at| now >= at) {
+        if self.tables.is_due(now) {
             self.synchronise_or_retry();
+        }
+        if now >= self.next_comparison {
+            self.next_comparison = now + COMPARE;
+            self.compare();
         }
         if now >= self.next_search {
             self.find_ways().await;
@@ -300,13 +323,15 @@ impl Agent {
         let mut real_servers = Vec::new();
         for service in &self.director.config().virtual_services {
             let id = service.id;
-            let Some(index) = self.placement.service(&id) else { continue };
+            let Some(index) = self.tables.placement().service(&id) else { continue };
             match self.dataplane.service_traffic(index) {
                 Ok(traffic) => services.push((id, traffic)),
                 Err(error) => debug!(%id, %error, "can't read the counters of a service"),
             }
             for address in service.real_servers.iter().map(|it| it.address) {
-                let Some(index) = self.placement.real_server(&id, address) else { continue };
+                let Some(index) = self.tables.placement().real_server(&id, address) else {
+                    continue;
+                };
                 match self.dataplane.real_server_traffic(index) {
                     Ok(traffic) => real_servers.push(((id, address), traffic)),
                     Err(error) => debug!(%address, %error, "can't read a real server's counters"),
@@ -319,9 +344,10 @@ impl Agent {
 
     /// Forgets old connections, counts the others, and mends what the program counts.
     fn sweep(&mut self) {
-        let vacant = |index| !self.actual.real_servers.contains_key(&index);
+        let held = &self.tables.actual().real_servers;
+        let vacant = |index| !held.contains_key(&index);
         let counts = self.dataplane.sweep(&self.limits, &vacant).counts;
-        for &index in self.actual.real_servers.keys() {
+        for &index in held.keys() {
             let held = counts.get(&index).copied().unwrap_or_default();
             let counted = self.dataplane.counted(index);
             if let Some(correction) = self.drift.correction(index, held, counted) {
@@ -331,7 +357,7 @@ impl Agent {
         }
         self.connections = counts;
         let connections = &self.connections;
-        if self.placement.release(|index| connections.contains_key(&index)) {
+        if self.tables.release(|index| connections.contains_key(&index)) {
             self.synchronise_or_retry();
         }
     }
@@ -355,17 +381,27 @@ impl Agent {
     }
 
     fn services(&self) -> Result<crate::control::api::Services, ApiError> {
-        report::services(&self.director, &self.placement, &self.dataplane, &self.connections)
-            .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
+        report::services(
+            &self.director,
+            self.tables.placement(),
+            &self.dataplane,
+            &self.connections,
+        )
+        .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 
     fn connections(&self) -> crate::control::api::Connections {
-        report::connections(&self.placement, &self.dataplane, &self.limits)
+        report::connections(self.tables.placement(), &self.dataplane, &self.limits)
     }
 
     fn status(&self) -> Result<crate::control::api::Status, ApiError> {
-        report::status(self.director.config(), &self.links, &self.dataplane)
-            .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
+        report::status(
+            self.director.config(),
+            &self.links,
+            &self.dataplane,
+            self.tables.out_of_sync(),
+        )
+        .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 
     /// Tells the director where a real server is; says whether that changed anything.
@@ -386,28 +422,38 @@ impl Agent {
     }
 
     fn synchronise_or_retry(&mut self) {
-        self.retry_at = None;
-        if let Err(error) = self.synchronise() {
-            error!(%error, "the maps are out of sync; trying again");
-            self.retry_at = Some(Instant::now() + RETRY_WRITES);
+        let was_out_of_sync = self.tables.out_of_sync().is_some();
+        match self.synchronise() {
+            Ok(()) if was_out_of_sync => info!("the maps are in sync again"),
+            Ok(()) => {}
+            Err(error) => error!(%error, "the maps are out of sync; trying again"),
         }
     }
 
     /// Makes the maps what they should be.
-    pub(super) fn synchronise(&mut self) -> Result<(), RunError> {
+    pub(super) fn synchronise(&mut self) -> Result<(), SyncError> {
         // Frames may leave by interfaces, too, that the program is not attached to.
         let exits = self.ways.values().map(|way| (way.exit, way.source_mac));
         let links = self.links.iter().map(|it| (it.link.index, it.link.mac));
         let interfaces = exits.chain(links).collect();
-        let clock = self.dataplane.clock();
+        let clock = *self.dataplane.clock();
         let services = self.director.wanted();
-        let wanted = self.placement.place(&services, &interfaces, clock, Instant::now())?;
-        for write in plan(&wanted, &self.actual) {
-            self.dataplane.write(&write).map_err(RunError::Write)?;
-            self.actual.note(&write);
-        }
+        let dataplane = &mut self.dataplane;
+        self.tables.synchronise(&services, &interfaces, &clock, dataplane, Instant::now())?;
         let attached: Vec<_> = self.links.iter().map(|it| it.link.index).collect();
         self.solicited.keep(&attached, &self.director.ipv6_vips());
         Ok(())
+    }
+
+    /// Looks whether anything else has changed the maps, and repairs that.
+    fn compare(&mut self) {
+        match self.tables.compare(&self.dataplane) {
+            Ok(0) => {}
+            Ok(entries) => {
+                warn!(entries, "the maps were changed by something else; repairing them");
+                self.synchronise_or_retry();
+            }
+            Err(error) => warn!(%error, "can't read the maps to compare them"),
+        }
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     config::{Config, RealServer, VirtualService},
     control::api,
     dataplane::{
-        Dataplane, Placement,
-        bpf::BpfDataplane,
+        Dataplane, OutOfSync, Placement,
+        bpf::{AttachedAs, BpfDataplane},
         sweep::{self, Count},
     },
     director::Director,
@@ -118,13 +118,14 @@ pub(super) fn status(
     config: &Config,
     links: &[AttachedLink],
     dataplane: &impl Dataplane,
+    out_of_sync: Option<&OutOfSync>,
 ) -> io::Result<api::Status> {
     let interfaces = links
         .iter()
         .map(|attached| api::Interface {
             name: attached.link.name.clone(),
             mac: attached.link.mac.to_string(),
-            xdp_mode: attached.attached_as.name().to_owned(),
+            xdp_mode: attached.attached_as.map_or("none", AttachedAs::name).to_owned(),
         })
         .collect();
     let fates = Fate::ALL
@@ -142,6 +143,7 @@ pub(super) fn status(
         director: config.director.name.clone(),
         connection_table_size: config.connections.size,
         interfaces,
+        out_of_sync: out_of_sync.map(|it| it.reason.clone()),
         fates,
     })
 }

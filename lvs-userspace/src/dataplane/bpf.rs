@@ -1,39 +1,44 @@
 //! The maps and the program in the kernel: the only file that speaks to aya.
 
+mod connections;
+mod links;
 mod load;
 mod pins;
+mod read;
+mod sizes;
 
 use std::{
     io,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
-    time::Instant,
 };
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, DevMapHash, HashMap, MapData, PerCpuArray, PerCpuValues},
-    programs::{ProgramError, Xdp, XdpMode as AyaMode},
+    programs::Xdp,
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
 use lvs_common::{
     abi::{self, Settings, Traffic, real_server_state},
     fate::Fate,
-    limits, names,
+    names,
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use tracing_log::LogTracer;
 
+pub use links::AttachedAs;
+pub use pins::{DetachError, detach_all};
+pub use sizes::Sizes;
+
 use load::{load_program, program, random_secrets, read_clock, share, take};
-use pins::Pins;
+use pins::{Found, Pins};
 
 use super::{
-    Clock, Dataplane, Limits, MapWrite,
+    Clock, Dataplane, Limits, MapWrite, Tables,
     shared::{SharedArray, SharedBucket, SharedBucketV6, SharedLoad},
-    sweep::{self, Count, Rules, Swept},
 };
-use crate::config::{self, Config, XdpMode};
 
 /// The program, as it was built; empty if it was not.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lvs-xdp.o"));
@@ -74,77 +79,6 @@ pub enum LoadError {
     },
 }
 
-/// How an interface runs the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttachedAs {
-    /// In its driver.
-    Native,
-    /// In the kernel's network stack.
-    Generic,
-}
-
-impl AttachedAs {
-    /// Its name in logs and JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::Generic => "generic",
-        }
-    }
-}
-
-/// How large the maps are made.
-#[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    /// Buckets of each table.
-    buckets: u32,
-    half_open: u32,
-    buckets_v6: u32,
-    half_open_v6: u32,
-    /// Places of real servers; the first is never used.
-    real_servers: u32,
-}
-
-/// Those of a configuration that says nothing about them.
-impl Default for Sizes {
-    fn default() -> Self {
-        Self::of(&config::Connections::default(), limits::REAL_SERVERS as u32)
-    }
-}
-
-impl Sizes {
-    /// Room for what the configuration says.
-    #[must_use]
-    pub fn new(config: &Config) -> Self {
-        Self::of(&config.connections, config.director.max_real_servers)
-    }
-
-    fn of(connections: &config::Connections, max_real_servers: u32) -> Self {
-        Self {
-            real_servers: max_real_servers + 1,
-            buckets: buckets(connections.size),
-            half_open: buckets(connections.half_open),
-            buckets_v6: buckets(connections.ipv6_size),
-            half_open_v6: buckets(connections.ipv6_half_open),
-        }
-    }
-
-    /// Memory of the connection tables, in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        (self.buckets + self.half_open) as usize * size_of::<abi::Bucket>()
-            + (self.buckets_v6 + self.half_open_v6) as usize * size_of::<abi::BucketV6>()
-    }
-}
-
-/// Buckets for so many connections: of the three places in each, half are taken then, so that hardly
-/// a flow finds both its buckets full, nor any that could move
-/// ([`make_room`](lvs_common::connections::make_room)).
-fn buckets(connections: u32) -> u32 {
-    connections.div_ceil(3) * 2
-}
-
 /// The connection tables and the loads, which lvsd shares with the program.
 struct SharedMaps {
     loads: SharedArray<SharedLoad>,
@@ -154,7 +88,8 @@ struct SharedMaps {
     half_open_v6: SharedArray<SharedBucketV6>,
 }
 
-/// The loaded program and its pinned maps. Dropping it detaches and unpins everything.
+/// The loaded program and its pinned maps. Until it is told to [stay](Self::stay), dropping it takes
+/// away all that it has made.
 pub struct BpfDataplane {
     settings: Array<MapData, Abi<Settings>>,
     services: HashMap<MapData, Abi<abi::ServiceKey>, Abi<abi::Service>>,
@@ -170,46 +105,62 @@ pub struct BpfDataplane {
     clock: Clock,
     program: &'static str,
     ebpf: Ebpf,
-    _pins: Pins,
+    pins: Pins,
+    sizes: Sizes,
+    takes_over: bool,
 }
 
 impl BpfDataplane {
-    /// Loads the program and pins its maps in `directory`; `log_level` is how much the program
-    /// itself says, 0 for nothing to 5 for everything.
+    /// Loads the program, with the maps that are pinned in `directory` or new ones; `log_level` is
+    /// how much the program itself says, 0 for nothing to 5 for everything. Pinned maps keep their
+    /// sizes. Those of another layout are given up: the program that uses them keeps them until it
+    /// is replaced.
     ///
     /// # Errors
     /// When the kernel refuses the program or a map, or the pins can't be made.
     pub fn load(directory: &Path, sizes: Sizes, log_level: u8) -> Result<Self, LoadError> {
-        let pins = Pins::make(directory).map_err(|error| {
+        let failed = |error: io::Error| {
             let directory = directory.to_owned();
             if error.kind() == io::ErrorKind::WouldBlock {
                 LoadError::InUse(directory)
             } else {
                 LoadError::Pin { directory, error }
             }
-        })?;
+        };
+        let mut pins = Pins::open(directory).map_err(failed)?;
+        let found = pins.look();
+        let sizes = match found {
+            Found::Ours(held) => {
+                if held != sizes {
+                    warn!(
+                        "the sizes of the maps have changed: that needs `lvsd --detach-all` first"
+                    );
+                }
+                info!("takes over the maps of the lvsd before");
+                held
+            }
+            Found::OtherLayout => {
+                warn!("the maps of the lvsd before have another layout: its connections are lost");
+                pins.remove_maps().map_err(failed)?;
+                sizes
+            }
+            Found::Nothing => sizes,
+        };
 
         let mut loader = EbpfLoader::new();
         loader.override_global(aya_log::LEVEL, &log_level, false);
-        for (name, size) in [
-            (names::CONNECTIONS, sizes.buckets),
-            (names::HALF_OPEN, sizes.half_open),
-            (names::CONNECTIONS_V6, sizes.buckets_v6),
-            (names::HALF_OPEN_V6, sizes.half_open_v6),
-            (names::REAL_SERVERS, sizes.real_servers),
-            (names::REAL_SERVER_TRAFFIC, sizes.real_servers),
-            (names::LOADS, sizes.real_servers),
-        ] {
+        for (name, size) in sizes.maps() {
             loader.map_max_entries(name, size);
         }
         for name in names::MAPS {
             loader.map_pin_path(name, pins.path(name));
         }
         let ebpf = loader.load(OBJECT).map_err(|error| LoadError::Load(error.into()))?;
-        Self::set_up(ebpf, pins, sizes).map_err(LoadError::Load)
+        let takes_over = matches!(found, Found::Ours(_));
+        Self::set_up(ebpf, pins, sizes, takes_over).map_err(LoadError::Load)
     }
 
-    fn set_up(mut ebpf: Ebpf, pins: Pins, sizes: Sizes) -> anyhow::Result<Self> {
+    fn set_up(mut ebpf: Ebpf, pins: Pins, sizes: Sizes, takes_over: bool) -> anyhow::Result<Self> {
         let program = load_program(&mut ebpf)?;
         let clock = read_clock(&mut ebpf)?;
         let mut dataplane = Self {
@@ -233,104 +184,54 @@ impl BpfDataplane {
             clock,
             program,
             ebpf,
-            _pins: pins,
+            pins,
+            sizes,
+            takes_over,
         };
+        if takes_over {
+            return Ok(dataplane);
+        }
         let settings = Settings {
+            layout: abi::LAYOUT,
+            clock_shift: clock.shift(),
             secrets: random_secrets()?,
             active_until: u64::MAX,
-            clock_shift: clock.shift(),
             buckets: sizes.buckets,
             half_open_buckets: sizes.half_open,
             buckets_v6: sizes.buckets_v6,
             half_open_buckets_v6: sizes.half_open_v6,
-            reserved: 0,
         };
         dataplane.settings.set(0, Abi(settings), 0)?;
         Ok(dataplane)
+    }
+
+    /// Whether these maps were in use before.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        self.takes_over
+    }
+
+    /// Whether a program forwards already, by these maps or others.
+    #[must_use]
+    pub fn was_forwarding(&self) -> bool {
+        self.pins.links().next().is_some()
+    }
+
+    /// How large the maps are.
+    #[must_use]
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// From now on program and maps stay when this is gone.
+    pub fn stay(&mut self) {
+        self.pins.keep();
     }
 
     /// The clock that the program goes by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// Forgets what was silent for too long, or whose real server is gone, counts what is left, and
-    /// takes what was forgotten off the loads.
-    pub fn sweep(&self, limits: &sweep::Limits, is_vacant: &impl Fn(u32) -> bool) -> Swept {
-        let rules = Rules { limits, now: self.clock.stamp(Instant::now()) };
-        let mut swept = Swept::default();
-        let shared = &self.shared;
-        sweep::sweep(shared.connections.iter(), rules, is_vacant, &mut swept);
-        sweep::sweep(shared.half_open.iter(), rules, is_vacant, &mut swept);
-        sweep::sweep(shared.connections_v6.iter(), rules, is_vacant, &mut swept);
-        sweep::sweep(shared.half_open_v6.iter(), rules, is_vacant, &mut swept);
-        for (&index, count) in &swept.forgotten {
-            if let Some(load) = shared.loads.get(index as usize) {
-                load.active.fetch_sub(count.active, Ordering::AcqRel);
-                load.inactive.fetch_sub(count.inactive, Ordering::AcqRel);
-            }
-        }
-        swept
-    }
-
-    /// What the program counts as the connections of a real server.
-    #[must_use]
-    pub fn counted(&self, index: u32) -> Count {
-        let load = self.shared.loads.get(index as usize);
-        load.map_or(Count::default(), |load| Count {
-            active: load.active.load(Ordering::Acquire),
-            inactive: load.inactive.load(Ordering::Acquire),
-        })
-    }
-
-    /// Corrects what the program counts.
-    pub fn correct(&self, index: u32, by: (i32, i32)) {
-        if let Some(load) = self.shared.loads.get(index as usize) {
-            load.active.fetch_add(by.0.cast_unsigned(), Ordering::AcqRel);
-            load.inactive.fetch_add(by.1.cast_unsigned(), Ordering::AcqRel);
-        }
-    }
-
-    /// Shows each connection to `visit`.
-    pub fn connections(&self, limits: &sweep::Limits, visit: &mut impl FnMut(sweep::Connection)) {
-        let rules = Rules { limits, now: self.clock.stamp(Instant::now()) };
-        let shared = &self.shared;
-        sweep::list(shared.connections.iter(), rules, &self.clock, visit);
-        sweep::list(shared.half_open.iter(), rules, &self.clock, visit);
-        sweep::list(shared.connections_v6.iter(), rules, &self.clock, visit);
-        sweep::list(shared.half_open_v6.iter(), rules, &self.clock, visit);
-    }
-
-    /// Attaches the program to an interface.
-    ///
-    /// # Errors
-    /// When the kernel does not take it in any of the modes that are allowed.
-    pub fn attach(&mut self, interface: &str, mode: XdpMode) -> Result<AttachedAs, LoadError> {
-        let failed = |error: &anyhow::Error| LoadError::Attach {
-            interface: interface.to_owned(),
-            reason: attach_advice(error),
-        };
-        let program = program(&mut self.ebpf, self.program).map_err(|error| failed(&error))?;
-        let mut attach = |mode| program.attach(interface, mode).map(drop).map_err(Into::into);
-
-        let native = match mode {
-            XdpMode::Auto | XdpMode::Native => attach(AyaMode::Driver),
-            XdpMode::Generic => Err(anyhow::anyhow!("not asked for")),
-        };
-        match (native, mode) {
-            (Ok(()), _) => Ok(AttachedAs::Native),
-            (Err(error), XdpMode::Native) => Err(failed(&error)),
-            (Err(error), _) if is_busy(&error) => Err(failed(&error)),
-            (Err(error), XdpMode::Auto | XdpMode::Generic) => {
-                if mode == XdpMode::Auto {
-                    let reason = format!("{error:#}");
-                    info!(interface, reason, "the driver does not take XDP, trying generic mode");
-                }
-                attach(AyaMode::Skb).map_err(|error| failed(&error))?;
-                Ok(AttachedAs::Generic)
-            }
-        }
     }
 
     /// The reader of what the program says.
@@ -419,6 +320,10 @@ impl Dataplane for BpfDataplane {
         }
     }
 
+    fn read(&self, real_servers: &mut dyn Iterator<Item = u32>) -> io::Result<Tables> {
+        self.read_tables(real_servers)
+    }
+
     fn service_traffic(&self, id: u32) -> io::Result<Traffic> {
         sum(&self.service_traffic, id)
     }
@@ -464,24 +369,4 @@ fn reset(map: &mut PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result
     let cpus = nr_cpus().map_err(|(_, error)| error)?;
     let zeros = PerCpuValues::try_from(vec![Abi(Traffic::default()); cpus])?;
     map.set(index, zeros, 0).map_err(io::Error::other)
-}
-
-/// The kernel's error, with what to do about those that operators meet.
-fn attach_advice(error: &anyhow::Error) -> String {
-    if is_busy(error) {
-        return "another XDP program is attached there; detach it first (`ip link set DEV xdp off`)"
-            .to_owned();
-    }
-    if let Some(ProgramError::UnknownInterface { .. }) = error.downcast_ref() {
-        return "there is no such interface".to_owned();
-    }
-    format!("{error:#}")
-}
-
-/// Whether another program is there already.
-fn is_busy(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let errno = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        matches!(errno, Some(libc::EBUSY | libc::EEXIST))
-    })
 }

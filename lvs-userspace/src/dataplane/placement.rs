@@ -3,6 +3,7 @@
 
 mod ids;
 mod ranges;
+mod restore;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +27,7 @@ use crate::{
 };
 use ids::Ids;
 use ranges::{GRACE, Ranges};
+pub use restore::{Restored, restored};
 
 /// Why there is no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -61,6 +61,21 @@ pub enum MapWrite {
 }
 
 impl Tables {
+    /// How many entries others have otherwise, leaving aside slots that no service points to.
+    #[must_use]
+    pub fn differences(&self, others: &Self) -> usize {
+        let slots = |tables: &Self| -> BTreeMap<_, _> {
+            let services = tables.services.iter().filter(|(_, service)| service.n_slots > 0);
+            services.map(|(key, it)| (*key, tables.slots.get(&it.first_slot).cloned())).collect()
+        };
+        unlike(&self.interfaces, &others.interfaces)
+            + unlike(&self.real_servers, &others.real_servers)
+            + unlike(&self.limits, &others.limits)
+            + unlike(&self.services, &others.services)
+            + unlike(&self.vips, &others.vips)
+            + unlike(&slots(self), &slots(others))
+    }
+
     /// Takes note of a write that was carried out.
     pub fn note(&mut self, write: &MapWrite) {
         match write {
@@ -156,4 +171,10 @@ fn gone<'a, K: Ord + Copy, V>(
     actual: &'a BTreeMap<K, V>,
 ) -> impl Iterator<Item = K> + 'a {
     actual.keys().filter(|key| !wanted.contains_key(key)).copied()
+}
+
+/// How many entries are not the same in both.
+fn unlike<K: Ord, V: PartialEq>(one: &BTreeMap<K, V>, other: &BTreeMap<K, V>) -> usize {
+    let missing = other.keys().filter(|key| !one.contains_key(key)).count();
+    changed(one, other).count() + missing
 }

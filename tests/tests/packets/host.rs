@@ -9,7 +9,7 @@ use std::{
 
 use lvs_common::{
     abi::{
-        ConnectionKey, ConnectionKeyV6, FragmentKey, Interface, Load, RealServer, Service,
+        ConnectionKey, ConnectionKeyV6, FragmentKey, Interface, LAYOUT, Load, RealServer, Service,
         ServiceKey, Settings, Template, TemplateKey, Traffic,
     },
     fate::Fate,
@@ -67,7 +67,7 @@ impl HostTables {
                 half_open_buckets: BUCKETS,
                 buckets_v6: BUCKETS,
                 half_open_buckets_v6: BUCKETS,
-                reserved: 0,
+                layout: LAYOUT,
             },
             jiffies: Cell::new(1_000_000),
             turns: RefCell::default(),

@@ -179,6 +179,7 @@ fn status_for_people() {
             mac: "02:00:0a:4d:00:03".to_owned(),
             xdp_mode: "native".to_owned(),
         }],
+        out_of_sync: None,
         fates: vec![api::FateCount {
             name: "passed_arp".to_owned(),
             meaning: "Passed to the kernel: ARP that asks for no VIP.".to_owned(),

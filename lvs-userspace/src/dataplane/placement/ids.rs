@@ -13,7 +13,7 @@ use std::{
 pub(super) struct Ids<K> {
     given: BTreeMap<K, u32>,
     names: HashMap<u32, K>,
-    /// Numbers that were never given start here.
+    /// Numbers that were never given start here; some of them may have been restored.
     fresh: Range<u32>,
     /// Numbers given back, the longest ago first.
     back: VecDeque<(Instant, u32)>,
@@ -40,6 +40,18 @@ impl<K: Ord + Copy> Ids<K> {
         self.names.get(&number)
     }
 
+    /// Gives a name the number that it had before; says whether that was possible.
+    pub(super) fn restore(&mut self, name: K, number: u32) -> bool {
+        let free = !self.given.contains_key(&name)
+            && !self.names.contains_key(&number)
+            && self.fresh.contains(&number);
+        if free {
+            self.given.insert(name, number);
+            self.names.insert(number, name);
+        }
+        free
+    }
+
     /// The number of `name`, a new one if it has none; `None` if there is none left.
     pub(super) fn place(&mut self, name: K, now: Instant) -> Option<u32> {
         if let Some(number) = self.get(&name) {
@@ -50,7 +62,7 @@ impl<K: Ord + Copy> Ids<K> {
         let number = if rested {
             self.back.pop_front().map(|(_, number)| number)
         } else {
-            self.fresh.next()
+            self.fresh.find(|number| !self.names.contains_key(number))
         }?;
         self.given.insert(name, number);
         self.names.insert(number, name);

@@ -35,6 +35,22 @@ impl Ranges {
         })
     }
 
+    /// Takes the run of `length` at `start`; says whether it was free.
+    pub(super) fn take_at(&mut self, start: u32, length: u32) -> bool {
+        let Some((&first, &free)) = self.free.range(..=start).next_back() else { return false };
+        let (end, free_end) = (u64::from(start) + u64::from(length), first + free);
+        if length == 0 || end > u64::from(free_end) {
+            return false;
+        }
+        self.free.remove(&first);
+        for (from, to) in [(first, start), (start + length, free_end)] {
+            if from < to {
+                self.free.insert(from, to - from);
+            }
+        }
+        true
+    }
+
     pub(super) fn give_back(&mut self, start: u32, length: u32, now: Instant) {
         if length > 0 {
             self.resting.push((now, start, length));
@@ -109,6 +125,19 @@ mod tests {
             }
             prop_assert_eq!(ranges.take(500, now), Some(0));
         }
+    }
+
+    #[test]
+    fn a_run_can_be_taken_where_it_was() {
+        let now = Instant::now();
+        let mut ranges = Ranges::new(20);
+        assert!(ranges.take_at(5, 10));
+        for (start, length) in [(5, 1), (14, 2), (0, 6), (15, 6), (20, 1), (3, 0), (4, u32::MAX)] {
+            assert!(!ranges.take_at(start, length), "{start} {length}");
+        }
+        assert!(ranges.take_at(15, 5));
+        assert_eq!(ranges.take(5, now), Some(0));
+        assert_eq!(ranges.take(1, now), None);
     }
 
     #[test]
