@@ -1,5 +1,6 @@
 //! What the operator wants: the configuration file, checked.
 
+mod alerts;
 mod check;
 mod checks;
 mod error;
@@ -13,7 +14,9 @@ use lvs_common::limits;
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::{
+    alert,
     health::Check,
+    load,
     model::{Scheduler, ServiceId, Weight},
 };
 
@@ -24,6 +27,10 @@ pub struct Config {
     pub director: Director,
     /// How connections are remembered.
     pub connections: Connections,
+    /// How load reports become weights.
+    pub load: load::Settings,
+    /// Who is told of changes.
+    pub alerts: alert::Settings,
     /// The virtual services, in the order of the file; no two have the same [`ServiceId`].
     pub virtual_services: Vec<VirtualService>,
 }
@@ -162,6 +169,15 @@ pub struct VirtualService {
     pub sorry_server: Option<IpAddr>,
     /// Whether a real server that fails its checks keeps its connections: it only gets no new ones.
     pub inhibit_on_failure: bool,
+    /// Whether the load reports of the real servers change their weights.
+    pub follow_load: bool,
+    /// How long the weight of a real server that is back from a failure takes to rise; zero: it has
+    /// all of it at once.
+    pub slow_start: Duration,
+    /// With real servers up of less weight than this, the sorry server serves.
+    pub quorum: u32,
+    /// The quorum is lost so far below it, and there again so far above.
+    pub quorum_hysteresis: u32,
     /// In the order of the file; no two have the same address.
     pub real_servers: Vec<RealServer>,
 }

@@ -6,6 +6,7 @@
 mod agent;
 mod checker;
 mod drift;
+mod poller;
 mod rates;
 mod report;
 
@@ -16,10 +17,12 @@ use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
+use tokio_rustls::rustls::crypto::ring;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
+    alert::Alerts,
     config::{Config, ConfigErrors, OnRestart},
     control::server::{self, BindError},
     dataplane::{
@@ -35,9 +38,13 @@ use crate::{
 };
 use agent::Agent;
 use checker::Checker;
+use poller::Poller;
 
 /// Requests that may wait for the loop before the socket has to.
 const REQUESTS: usize = 64;
+
+/// Outcomes of checks that are taken in at once.
+const MANY: usize = 256;
 
 /// How lvsd is to run.
 #[derive(Clone, Debug)]
@@ -101,6 +108,8 @@ pub enum RunError {
 /// What kept it from starting, or from going on.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
     let config = options.load()?;
+    // Another was installed before: then that is it.
+    drop(ring::default_provider().install_default());
     preflight(&options.bpffs)?;
 
     let (netlink, mut news) = Netlink::open()?;
@@ -132,11 +141,15 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     };
     let director = Director::new(config, start);
     let (checker, mut outcomes) = Checker::new();
-    let mut agent = Agent::new(director, dataplane, netlink, checker, links, held);
+    let (poller, mut reports) = Poller::new();
+    let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);
+    let mut agent =
+        Agent::new(director, dataplane, netlink, (checker, poller), alerts, links, held);
     if takes_over {
         agent.take_over();
     }
     agent.find_real_servers().await?;
+    agent.begin();
     agent.synchronise()?;
     // Not before the tables are full: it may take the place of one that has its own.
     agent.attach()?;
@@ -150,7 +163,9 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     info!(director = agent.name(), "ready");
 
+    let mut done = Vec::new();
     let result = loop {
+        agent.follow();
         tokio::select! {
             () = shutdown.cancelled() => break Ok(()),
             ended = &mut server => break match ended {
@@ -159,8 +174,13 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 Err(error) => Err(RunError::Socket(io::Error::other(error))),
             },
             Some(request) = requests.recv() => agent.answer(request),
-            Some(done) = outcomes.recv() => agent.checked(&done),
+            // As many as there are: when a rack fails, the maps are written once.
+            1.. = outcomes.recv_many(&mut done, MANY) => {
+                done.drain(..).for_each(|done| agent.checked(&done));
+            }
             () = sleep_until(agent.next_check()) => agent.start_checks(),
+            Some(asked) = reports.recv() => agent.reported(&asked),
+            () = sleep_until(agent.next_report()) => agent.start_reports(),
             changed = news.next() => match changed {
                 Some((interface, address, state)) => agent.news(interface, address, state),
                 None => break Err(RunError::NetlinkGone),

@@ -1,27 +1,37 @@
 //! What the configuration and the state of the network mean for the maps. Pure: events go in,
-//! wanted services come out.
+//! wanted services come out, and what has changed for whom.
+
+mod effective;
+mod quorum;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::{IpAddr, Ipv6Addr},
+    time::Instant,
 };
+
+pub use effective::Effective;
 
 use crate::{
     config::{Config, RealServer, VirtualService},
     dataplane::{self, Neighbour, Restored},
     health::{Check, Health, Target},
+    load::Standing,
     model::{Scheduler, ServiceId, Weight},
 };
 
 /// Something that may change what is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A real server is now there on the network, or (`None`) nobody knows where.
     Neighbour(IpAddr, Option<Neighbour>),
-    /// The checks of a real server say this of it.
-    Health(Target, Health),
+    /// The checks of a real server say this of it, for this reason.
+    Health(Target, Health, String),
     /// They are answered in so many microseconds.
     Latency(Target, u64),
+    /// This follows from the load reports of a real server, for this reason.
+    Load(IpAddr, Standing, String),
 }
 
 /// What is known at the start of the real servers that are checked.
@@ -35,6 +45,54 @@ pub enum Start {
     From(Vec<Restored>),
 }
 
+/// What a real server is to its service, or a service to its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nobody knows yet: it gets no connections.
+    Checking,
+    /// It serves.
+    Up,
+    /// Its operator wants that it gets no new connections.
+    Drained,
+    /// Its operator has taken it out of service.
+    Maintenance,
+    /// It fails.
+    Down,
+    /// The service has enough real servers.
+    Quorum,
+    /// It has too few.
+    NoQuorum,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checking => "checking",
+            Self::Up => "up",
+            Self::Drained => "drained",
+            Self::Maintenance => "maintenance",
+            Self::Down => "down",
+            Self::Quorum => "quorum",
+            Self::NoQuorum => "no quorum",
+        })
+    }
+}
+
+/// The state of a real server, or of a service, has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The virtual service.
+    pub service: ServiceId,
+    /// Which of its real servers; `None` for the service itself.
+    pub real_server: Option<IpAddr>,
+    /// What it was.
+    pub from: State,
+    /// What it is.
+    pub to: State,
+    /// Why.
+    pub reason: String,
+}
+
 /// Knows what is wanted.
 #[derive(Debug)]
 pub struct Director {
@@ -42,6 +100,16 @@ pub struct Director {
     neighbours: BTreeMap<IpAddr, Neighbour>,
     health: BTreeMap<Target, Health>,
     latency_us: BTreeMap<Target, u64>,
+    /// What the real servers report of themselves.
+    standings: BTreeMap<IpAddr, Standing>,
+    /// Those that are back from a failure, and since when: their weight rises slowly.
+    recovered: BTreeMap<Target, Instant>,
+    /// As they were last told.
+    states: BTreeMap<Target, State>,
+    /// The services that have too few real servers.
+    without_quorum: BTreeSet<ServiceId>,
+    /// What has changed and was not told yet.
+    changes: Vec<Change>,
 }
 
 impl Director {
@@ -53,6 +121,11 @@ impl Director {
             neighbours: BTreeMap::new(),
             health: BTreeMap::new(),
             latency_us: BTreeMap::new(),
+            standings: BTreeMap::new(),
+            recovered: BTreeMap::new(),
+            states: BTreeMap::new(),
+            without_quorum: BTreeSet::new(),
+            changes: Vec::new(),
         };
         director.health = director.health_at(start);
         director
@@ -80,6 +153,19 @@ impl Director {
         }
     }
 
+    /// What is the case now was so before: nobody needs to be told.
+    pub fn begin(&mut self) {
+        self.states = self
+            .all()
+            .map(|(service, it)| {
+                let target = Target { service: service.id, real_server: it.address };
+                (target, self.state(service, it))
+            })
+            .collect();
+        self.find_quorums("");
+        self.changes.clear();
+    }
+
     fn all(&self) -> impl Iterator<Item = (&VirtualService, &RealServer)> {
         let services = self.config.virtual_services.iter();
         services.flat_map(|service| service.real_servers.iter().map(move |it| (service, it)))
@@ -96,6 +182,17 @@ impl Director {
         let checked: BTreeSet<_> = self.checks().map(|(target, _)| target).collect();
         self.health.retain(|target, _| checked.contains(target));
         self.latency_us.retain(|target, _| checked.contains(target));
+        self.recovered.retain(|target, _| checked.contains(target));
+        let asked = self.load_agents();
+        self.standings.retain(|address, _| asked.contains(address));
+        let present: BTreeSet<_> = self
+            .all()
+            .map(|(service, it)| Target { service: service.id, real_server: it.address })
+            .collect();
+        self.states.retain(|target, _| present.contains(target));
+        let services: BTreeSet<_> = self.config.virtual_services.iter().map(|it| it.id).collect();
+        self.without_quorum.retain(|id| services.contains(id));
+        self.find_changes(None, "the configuration has changed");
     }
 
     /// Every real server that is to be checked, and how.
@@ -106,24 +203,97 @@ impl Director {
         })
     }
 
+    /// The real servers that are asked for their load.
+    #[must_use]
+    pub fn load_agents(&self) -> BTreeSet<IpAddr> {
+        let follow = self.all().filter(|(service, _)| service.follow_load);
+        follow.map(|(_, real_server)| real_server.address).collect()
+    }
+
     /// Takes in an event; says whether it changed what is wanted.
-    pub fn handle(&mut self, event: Event) -> bool {
-        match event {
+    pub fn handle(&mut self, event: Event, now: Instant) -> bool {
+        let (address, reason) = match event {
             Event::Neighbour(address, Some(neighbour)) => {
-                self.neighbours.insert(address, neighbour) != Some(neighbour)
-            }
-            Event::Neighbour(address, None) => self.neighbours.remove(&address).is_some(),
-            Event::Health(target, health) => self.health.insert(target, health) != Some(health),
-            Event::Latency(target, new) => {
-                let old = self.latency_us.get(&target).copied().unwrap_or_default();
-                // A tenth more or less is noise, and would have the maps written all the time.
-                let changed = old.abs_diff(new) * 10 > old;
-                if changed {
-                    self.latency_us.insert(target, new);
+                if self.neighbours.insert(address, neighbour) == Some(neighbour) {
+                    return false;
                 }
-                changed && self.goes_by_latency(&target.service)
+                (address, format!("its MAC is {}", neighbour.mac))
+            }
+            Event::Neighbour(address, None) => {
+                if self.neighbours.remove(&address).is_none() {
+                    return false;
+                }
+                (address, "its MAC is not known".to_owned())
+            }
+            Event::Health(target, health, reason) => {
+                let before = self.health.insert(target, health);
+                if before == Some(health) {
+                    return false;
+                }
+                if before == Some(Health::Down) {
+                    self.recovered.insert(target, now);
+                }
+                (target.real_server, reason)
+            }
+            Event::Load(address, standing, reason) => {
+                if self.standings.insert(address, standing) == Some(standing) {
+                    return false;
+                }
+                (address, reason)
+            }
+            Event::Latency(target, new) => return self.latency(target, new),
+        };
+        self.find_changes(Some(address), &reason);
+        true
+    }
+
+    fn latency(&mut self, target: Target, new: u64) -> bool {
+        let old = self.latency_us.get(&target).copied().unwrap_or_default();
+        // A tenth more or less is noise, and would have the maps written all the time.
+        let changed = old.abs_diff(new) * 10 > old;
+        if changed {
+            self.latency_us.insert(target, new);
+        }
+        changed && self.goes_by_latency(&target.service)
+    }
+
+    /// Says whether anything that is wanted changes with time alone.
+    pub fn tick(&mut self, now: Instant) -> bool {
+        let rising = !self.recovered.is_empty();
+        let services = &self.config.virtual_services;
+        self.recovered.retain(|target, since| {
+            let service = services.iter().find(|it| it.id == target.service);
+            service.is_some_and(|it| now.duration_since(*since) < it.slow_start)
+        });
+        rising
+    }
+
+    /// What has changed since this was last asked.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Notes the real servers whose state is another than it was: those at an address, or all.
+    fn find_changes(&mut self, address: Option<IpAddr>, reason: &str) {
+        let mut changes = Vec::new();
+        for (service, real_server) in self.all() {
+            if address.is_some_and(|address| address != real_server.address) {
+                continue;
+            }
+            let target = Target { service: service.id, real_server: real_server.address };
+            let from = self.states.get(&target).copied().unwrap_or(State::Checking);
+            let to = self.state(service, real_server);
+            changes.push((target, from, to));
+        }
+        for (target, from, to) in changes {
+            self.states.insert(target, to);
+            if from != to {
+                let Target { service, real_server } = target;
+                let (real_server, reason) = (Some(real_server), reason.to_owned());
+                self.changes.push(Change { service, real_server, from, to, reason });
             }
         }
+        self.find_quorums(reason);
     }
 
     /// The configuration in force.
@@ -171,53 +341,25 @@ impl Director {
         services.iter().any(|it| it.id == *id && it.scheduler == Scheduler::Fastest)
     }
 
-    /// Whether a real server can be reached, and passes its checks.
-    #[must_use]
-    pub fn is_up(&self, service: ServiceId, real_server: &RealServer) -> bool {
-        self.neighbours.contains_key(&real_server.address)
-            && self.passes_checks(service, real_server)
-    }
-
-    /// Whether a real server passes its checks, if it has any.
-    fn passes_checks(&self, service: ServiceId, real_server: &RealServer) -> bool {
-        let target = Target { service, real_server: real_server.address };
-        real_server.check.is_none() || self.health.get(&target) == Some(&Health::Up)
-    }
-
-    /// The weight in force: none while the real server is not up, so that new connections go to
-    /// those that are.
-    #[must_use]
-    pub fn effective_weight(&self, service: ServiceId, real_server: &RealServer) -> Weight {
-        if self.is_up(service, real_server) { real_server.weight } else { Weight(0) }
-    }
-
     /// The services as the maps should have them.
     #[must_use]
-    pub fn wanted(&self) -> Vec<dataplane::Service> {
-        self.config.virtual_services.iter().map(|service| self.wanted_service(service)).collect()
+    pub fn wanted(&self, now: Instant) -> Vec<dataplane::Service> {
+        let services = self.config.virtual_services.iter();
+        services.map(|service| self.wanted_service(service, now)).collect()
     }
 
-    fn wanted_service(&self, service: &VirtualService) -> dataplane::Service {
-        let VirtualService {
-            id,
-            scheduler,
-            persistence,
-            one_packet,
-            lost_connections,
-            sorry_server,
-            inhibit_on_failure: _,
-            real_servers,
-        } = service;
+    fn wanted_service(&self, service: &VirtualService, now: Instant) -> dataplane::Service {
         dataplane::Service {
-            id: *id,
-            scheduler: *scheduler,
-            persistence: *persistence,
-            one_packet: *one_packet,
-            lost_connections: *lost_connections,
-            sorry_server: sorry_server.and_then(|address| self.wanted_sorry_server(address)),
-            real_servers: real_servers
+            id: service.id,
+            scheduler: service.scheduler,
+            persistence: service.persistence,
+            one_packet: service.one_packet,
+            lost_connections: service.lost_connections,
+            sorry_server: service.sorry_server.and_then(|it| self.wanted_sorry_server(it)),
+            real_servers: service
+                .real_servers
                 .iter()
-                .map(|it| self.wanted_real_server(service, it))
+                .map(|it| self.wanted_real_server(service, it, now))
                 .collect(),
         }
     }
@@ -226,16 +368,18 @@ impl Director {
         &self,
         service: &VirtualService,
         real_server: &RealServer,
+        now: Instant,
     ) -> dataplane::RealServer {
         let RealServer { address, upper_threshold, lower_threshold, .. } = *real_server;
         let target = Target { service: service.id, real_server: address };
+        let effective = self.effective(service, real_server, now);
         dataplane::RealServer {
             address,
-            weight: self.effective_weight(service.id, real_server),
+            weight: effective.fine_weight,
             upper_threshold,
             lower_threshold,
             latency_us: self.latency_us.get(&target).copied(),
-            is_down: !service.inhibit_on_failure && !self.passes_checks(service.id, real_server),
+            is_down: effective.is_down,
             neighbour: self.neighbours.get(&address).copied(),
         }
     }
@@ -256,124 +400,4 @@ impl Director {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{net::Ipv4Addr, time::Duration};
-
-    use super::*;
-    use crate::{
-        config,
-        health::Kind,
-        model::{MacAddr, Protocol},
-    };
-
-    const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 11));
-    const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 12));
-    const THERE: Neighbour = Neighbour {
-        mac: MacAddr([2, 0, 0, 0, 0, 11]),
-        interface: 2,
-        source_mac: MacAddr([2, 0, 0, 0, 0, 3]),
-        vlan: None,
-    };
-
-    fn director() -> Director {
-        let real_server = |address| RealServer {
-            address,
-            weight: Weight(5),
-            upper_threshold: 0,
-            lower_threshold: 0,
-            check: None,
-        };
-        let config = Config {
-            director: config::Director {
-                name: "director".to_owned(),
-                interfaces: vec!["eth0".to_owned()],
-                xdp_mode: config::XdpMode::Auto,
-                max_real_servers: 10,
-                on_restart: config::OnRestart::Keep,
-            },
-            connections: config::Connections::default(),
-            virtual_services: vec![VirtualService {
-                id: ServiceId {
-                    protocol: Protocol::Tcp,
-                    address: Ipv4Addr::new(10, 77, 0, 100).into(),
-                    port: 80,
-                },
-                scheduler: Scheduler::Wrr,
-                persistence: None,
-                one_packet: false,
-                lost_connections: config::LostConnections::Reschedule,
-                sorry_server: None,
-                inhibit_on_failure: false,
-                real_servers: vec![real_server(FIRST), real_server(SECOND)],
-            }],
-        };
-        Director::new(config, Start::Checking)
-    }
-
-    fn weights(director: &Director) -> Vec<u16> {
-        director.wanted()[0].real_servers.iter().map(|rs| rs.weight.0).collect()
-    }
-
-    #[test]
-    fn a_real_server_takes_connections_while_it_can_be_reached() {
-        let mut director = director();
-        assert_eq!(weights(&director), [0, 0]);
-
-        assert!(director.handle(Event::Neighbour(FIRST, Some(THERE))));
-        assert_eq!(weights(&director), [5, 0]);
-        assert_eq!(director.wanted()[0].real_servers[0].neighbour, Some(THERE));
-
-        assert!(!director.handle(Event::Neighbour(FIRST, Some(THERE))), "nothing new");
-        assert!(!director.handle(Event::Neighbour(SECOND, None)), "nothing new");
-
-        let moved = Neighbour { mac: MacAddr([2, 0, 0, 0, 0, 99]), ..THERE };
-        assert!(director.handle(Event::Neighbour(FIRST, Some(moved))));
-        assert_eq!(director.wanted()[0].real_servers[0].neighbour, Some(moved));
-
-        assert!(director.handle(Event::Neighbour(FIRST, None)));
-        assert_eq!(weights(&director), [0, 0]);
-    }
-
-    #[test]
-    fn a_real_server_that_is_checked_must_pass() {
-        let mut director = director();
-        let target = Target { service: director.config.virtual_services[0].id, real_server: FIRST };
-        let check = Check {
-            kind: Kind::Tcp,
-            port: None,
-            interval: Duration::from_secs(2),
-            fast_interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            rise: 2,
-            fall: 3,
-        };
-        director.config.virtual_services[0].real_servers[0].check = Some(check);
-        assert_eq!(director.checks().map(|(target, _)| target).collect::<Vec<_>>(), [target]);
-        for address in [FIRST, SECOND] {
-            director.handle(Event::Neighbour(address, Some(THERE)));
-        }
-        // Down until the first success; its connections go elsewhere, unless that is inhibited.
-        assert_eq!(weights(&director), [0, 5]);
-        assert!(director.wanted()[0].real_servers[0].is_down);
-        assert!(director.handle(Event::Health(target, Health::Up)));
-        assert!(!director.handle(Event::Health(target, Health::Up)), "nothing new");
-        assert_eq!(weights(&director), [5, 5]);
-        assert!(!director.wanted()[0].real_servers[0].is_down);
-
-        director.config.virtual_services[0].inhibit_on_failure = true;
-        assert!(director.handle(Event::Health(target, Health::Down)));
-        assert_eq!(weights(&director), [0, 5]);
-        assert!(!director.wanted()[0].real_servers[0].is_down);
-    }
-
-    #[test]
-    fn latency_matters_to_who_goes_by_it_and_only_if_it_has_changed() {
-        let mut director = director();
-        let target = Target { service: director.config.virtual_services[0].id, real_server: FIRST };
-        assert!(!director.handle(Event::Latency(target, 900)), "wrr does not care");
-        director.config.virtual_services[0].scheduler = Scheduler::Fastest;
-        assert!(!director.handle(Event::Latency(target, 950)), "noise");
-        assert!(director.handle(Event::Latency(target, 300)));
-        assert_eq!(director.wanted()[0].real_servers[0].latency_us, Some(300));
-    }
-}
+mod tests;

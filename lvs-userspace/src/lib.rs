@@ -2,8 +2,10 @@
 //!
 //! In reading order: the words ([`model`]), what the operator wants ([`config`]), what that means
 //! for the maps ([`director`]), how it gets there ([`dataplane`]), where the real servers are
-//! ([`net`]) and whether they work ([`health`]), how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
+//! ([`net`]) and whether they work ([`health`]), how busy they are ([`load`]), who is told of changes
+//! ([`alert`]), how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
 
+pub mod alert;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -11,5 +13,8 @@ pub mod daemon;
 pub mod dataplane;
 pub mod director;
 pub mod health;
+pub mod load;
 pub mod model;
 pub mod net;
+pub mod process;
+pub mod tls;

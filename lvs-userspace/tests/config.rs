@@ -56,6 +56,7 @@ fn the_reference_shows_the_defaults() {
         .collect();
     assert_ne!(without_optional, text);
     assert_eq!(Config::parse(&without_optional, "").unwrap(), reference);
+    assert_eq!(reference.load, lvs_userspace::load::Settings::default());
 }
 
 #[test]
@@ -67,6 +68,8 @@ fn what_is_read() {
     let [service] = &config.virtual_services[..] else { panic!("one service") };
     assert_eq!(service.id.to_string(), "udp 192.168.45.26:177");
     assert_eq!(service.scheduler, Scheduler::Wrr);
+    assert!(service.follow_load);
+    assert_eq!(config.load.port, 2357);
     let servers: Vec<_> =
         service.real_servers.iter().map(|rs| (rs.address.to_string(), rs.weight)).collect();
     assert_eq!(
@@ -120,7 +123,7 @@ protocol = "tcp"
             lvs.toml:8:11: virtual_service[1].address: found "192.0.2.10:80"; expected an IP address, like "192.0.2.10"
             lvs.toml:10:12: virtual_service[1].protocol: found "sctp"; expected one of "tcp", "udp"
             lvs.toml:11:13: virtual_service[1].scheduler: found "wlcc"; expected one of "rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh", "fastest"
-            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, check, inhibit_on_failure, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, real_server, scheduler, sorry_server
+            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, check, follow_load, inhibit_on_failure, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, quorum, quorum_hysteresis, real_server, scheduler, slow_start, sorry_server
             lvs.toml:15:11: virtual_service[1].real_server[1].address: found 7; expected an IP address, like "192.0.2.10"
             lvs.toml:16:10: virtual_service[1].real_server[1].weight: found 65536; expected a weight from 0 to 65535
             lvs.toml:23:11: virtual_service[2].real_server[1].address: this is the virtual address; expected the real server's own
@@ -216,6 +219,64 @@ check = { type = "exec" }
             lvs.toml:21:9: virtual_service[1].real_server[4].check: the key type is missing
             lvs.toml:24:9: virtual_service[1].real_server[5].check: found string; expected a section
             lvs.toml:27:9: virtual_service[1].real_server[6].check: the key command is missing"#]],
+    );
+}
+
+#[test]
+fn load_reports_alerts_and_quorums_that_make_no_sense() {
+    check_errors(
+        r#"[director]
+name = "midas"
+interfaces = ["eth0"]
+on_restart = "maybe"
+[load]
+port = 0
+interval = "5"
+smoothing = 0
+floor = 80
+ceiling = 50
+step = 1
+stale = "10ms"
+[alerts]
+file = "alerts.log"
+hooks = ["/usr/bin/tell"]
+hook_timeout = 30
+webhook = "example.net/alerts"
+[alerts.mail]
+encryption = "ssl"
+from = "nobody"
+to = []
+user = "lvs"
+[[virtual_service]]
+address = "192.0.2.10"
+port = 80
+protocol = "tcp"
+follow_load = 1
+slow_start = "2h"
+quorum = -1
+quorum_hysteresis = 3
+"#,
+        expect![[r#"
+            lvs.toml:4:14: director.on_restart: found "maybe"; expected one of "keep", "check"
+            lvs.toml:6:8: load.port: found 0; expected a port from 1 to 65535
+            lvs.toml:7:12: load.interval: found "5"; expected a time from "100ms" to "3600s", like "500ms" or "2s"
+            lvs.toml:8:13: load.smoothing: found 0; expected a percentage from 1 to 100
+            lvs.toml:9:9: load.floor: found 80; expected no more than ceiling (50)
+            lvs.toml:11:8: load.step: found 1; expected a percentage from 5 to 100
+            lvs.toml:12:9: load.stale: found "10ms"; expected a time from "100ms" to "86400s", like "500ms" or "2s"
+            lvs.toml:14:8: alerts.file: found "alerts.log"; expected the full path of a file
+            lvs.toml:15:9: alerts.hooks: found "/usr/bin/tell"; expected a program with its full path and its arguments, like ["/usr/bin/check", "-v"]
+            lvs.toml:16:16: alerts.hook_timeout: found 30; expected a time from "100ms" to "3600s", like "500ms" or "2s"
+            lvs.toml:17:11: alerts.webhook: found "example.net/alerts"; expected a URL, like "https://example.net/alerts"
+            lvs.toml:18:1: alerts.mail: the key server is missing
+            lvs.toml:19:14: alerts.mail.encryption: found "ssl"; expected one of "starttls", "tls", "none"
+            lvs.toml:20:8: alerts.mail.from: found "nobody"; expected a mail address, like "ops@example.net"
+            lvs.toml:21:6: alerts.mail.to: found an array; expected mail addresses, like ["ops@example.net"]
+            lvs.toml:22:8: alerts.mail.user: without password_file this means nothing
+            lvs.toml:27:15: virtual_service[1].follow_load: found 1; expected true or false
+            lvs.toml:28:14: virtual_service[1].slow_start: found "2h"; expected a time from "0s" to "3600s", like "5m" or "90s"
+            lvs.toml:29:10: virtual_service[1].quorum: found -1; expected a sum of weights from 0 to 2147483647
+            lvs.toml:30:21: virtual_service[1].quorum_hysteresis: found 3; expected less than quorum"#]],
     );
 }
 

@@ -87,6 +87,8 @@ fn services() -> api::Services {
         effective_weight: 3,
         forwarding: api::Forwarding::Dr,
         health: api::Health::Up,
+        state: "up".to_owned(),
+        why: None,
         active_connections: 0,
         inactive_connections: 6,
         connections: 6,

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// The agent of a director: loads the XDP program, fills its maps from the configuration and keeps
 /// them true.
@@ -61,12 +61,7 @@ enum ProgramLog {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("LVS_LOG").unwrap_or_else(|_| "info".into()))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .init();
+    set_up_log();
 
     let done = if args.detach_all {
         detach(&args)
@@ -83,6 +78,25 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// To the journal with all fields, if that is where stderr goes (systemd.exec(5), JOURNAL_STREAM);
+/// else to stderr.
+fn set_up_log() {
+    let filter = EnvFilter::try_from_env("LVS_LOG").unwrap_or_else(|_| "info".into());
+    let journal = match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => tracing_journald::layer()
+            .ok()
+            .map(|layer| layer.with_field_prefix(Some("LVS".to_owned()))),
+        None => None,
+    };
+    let plain = journal.is_none().then(|| {
+        tracing_subscriber::fmt::layer()
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+            .with_target(false)
+    });
+    tracing_subscriber::registry().with(filter).with(journal).with(plain).init();
 }
 
 fn detach(args: &Args) -> anyhow::Result<()> {

@@ -17,14 +17,15 @@ pub(super) fn list(services: &Services, colour: bool) -> String {
         "SERVICE",
         "REAL SERVER",
         "WEIGHT",
-        "HEALTH",
+        "STATE",
         "ACTIVE",
         "INACTIVE",
         "CONNS",
         "PACKETS",
         "BYTES",
+        "WHY",
     ]);
-    for column in table.column_iter_mut().filter(|column| ![0, 1, 3].contains(&column.index)) {
+    for column in table.column_iter_mut().filter(|column| ![0, 1, 3, 9].contains(&column.index)) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for service in &services.services {
@@ -55,21 +56,23 @@ fn real_server_row(real_server: &api::RealServer, colour: bool) -> Vec<Cell> {
     } else {
         format!("{} of {}", real_server.effective_weight, real_server.weight)
     };
-    let (health, its_colour) = match real_server.health {
-        Health::Up => ("up", Color::Green),
-        Health::Down => ("down", Color::Red),
+    let its_colour = match (real_server.health, real_server.effective_weight) {
+        (Health::Up, 0) => Color::Yellow,
+        (Health::Up, _) => Color::Green,
+        (Health::Down, _) => Color::Red,
     };
-    let health = Cell::new(health);
+    let state = Cell::new(&real_server.state);
     vec![
         Cell::new(""),
         Cell::new(real_server.address),
         Cell::new(weight),
-        if colour { health.fg(its_colour) } else { health },
+        if colour { state.fg(its_colour) } else { state },
         Cell::new(real_server.active_connections),
         Cell::new(real_server.inactive_connections),
         Cell::new(real_server.connections),
         Cell::new(real_server.packets_in),
         Cell::new(real_server.bytes_in),
+        Cell::new(real_server.why.as_deref().unwrap_or_default()),
     ]
 }
 

@@ -8,13 +8,15 @@ use toml::de::DeTable;
 use super::{
     Config, ConfigErrors, Connections, Director, LostConnections, OnRestart, Persistence,
     RealServer, Timeouts, VirtualService, XdpMode,
+    alerts::alerts,
     checks::check,
     error::{Problems, line_and_column},
     reader::{At, Reader},
-    values::{boolean, duration, host_address, interfaces, number, one_of, text},
+    values::{boolean, duration, host_address, interfaces, milliseconds, number, one_of, text},
 };
 use crate::{
     health::Check,
+    load,
     model::{Protocol, Scheduler, ServiceId, Weight},
 };
 
@@ -45,6 +47,8 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigErrors> {
 fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     let director = document.table("director").and_then(|section| director(section));
     let connections = connections(document.section("connections"));
+    let load = load_reports(document.section("load"));
+    let alerts = alerts(document.section("alerts"));
     let mut services = Vec::new();
     let mut seen = BTreeMap::new();
     for section in document.tables("virtual_service") {
@@ -54,6 +58,8 @@ fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     Some(Config {
         director: director?,
         connections: connections?,
+        load: load?,
+        alerts: alerts?,
         virtual_services: services.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -104,6 +110,44 @@ fn connections(section: Option<Option<Reader<'_>>>) -> Option<Connections> {
     Some(Connections { size, half_open, ipv6_size, ipv6_half_open, timeouts })
 }
 
+/// Without the section, or a key of it, the defaults.
+fn load_reports(section: Option<Option<Reader<'_>>>) -> Option<load::Settings> {
+    let defaults = load::Settings::default();
+    let Some(section) = section else { return Some(defaults) };
+    let section = section?;
+    let time = |key, most: u64| {
+        let range = Duration::from_millis(100)..=Duration::from_secs(most);
+        section.optional(key, milliseconds(range)).map(|at| at.value)
+    };
+    let percent =
+        |key, range: RangeInclusive<u16>| section.optional(key, number("a percentage", range));
+    let port = section.optional("port", number("a port", 1..=u16::MAX));
+    let interval = time("interval", 3600).unwrap_or(defaults.interval);
+    let timeout = time("timeout", 60).unwrap_or(defaults.timeout);
+    let stale = time("stale", 86_400).unwrap_or(defaults.stale);
+    let smoothing = percent("smoothing", 1..=100).map_or(defaults.smoothing, |at| at.value);
+    let floor = percent("floor", 0..=100);
+    let ceiling = percent("ceiling", 5..=100).map_or(defaults.ceiling, |at| at.value);
+    let step = percent("step", 5..=100).map_or(defaults.step, |at| at.value);
+    let hysteresis = percent("hysteresis", 0..=50).map_or(defaults.hysteresis, |at| at.value);
+    section.unknown_keys();
+    if let Some(floor) = floor.as_ref().filter(|at| at.value > ceiling) {
+        let message = format!("found {}; expected no more than ceiling ({ceiling})", floor.value);
+        section.problem(&floor.span, "floor", &message);
+    }
+    Some(load::Settings {
+        port: port.map_or(defaults.port, |at| at.value),
+        interval,
+        timeout,
+        smoothing,
+        floor: floor.map_or(defaults.floor, |at| at.value),
+        ceiling,
+        step,
+        hysteresis,
+        stale,
+    })
+}
+
 fn virtual_service(
     section: Reader<'_>,
     seen: &mut BTreeMap<ServiceId, usize>,
@@ -125,6 +169,11 @@ fn virtual_service(
 
     let inhibit = section.optional("inhibit_on_failure", boolean);
     let check = check(section.section("check")).flatten();
+    let follow_load = section.optional("follow_load", boolean);
+    let slow_start = section.optional("slow_start", duration(0..=3600));
+    let quorum = section.optional("quorum", number("a sum of weights", 0..=u32::MAX / 2));
+    let hysteresis =
+        section.optional("quorum_hysteresis", number("a sum of weights", 0..=u32::MAX / 2));
 
     let mut servers = Vec::new();
     let mut seen_servers = BTreeMap::new();
@@ -155,6 +204,11 @@ fn virtual_service(
     {
         section.problem(&one_packet.span, "one_packet", "only for UDP");
     }
+    let quorum_value = quorum.map_or(0, |at| at.value);
+    if let Some(hysteresis) = hysteresis.as_ref().filter(|at| at.value >= quorum_value.max(1)) {
+        let message = format!("found {}; expected less than quorum", hysteresis.value);
+        section.problem(&hysteresis.span, "quorum_hysteresis", &message);
+    }
     if let Some(sorry) = &sorry_server {
         check_family(&section, "sorry_server", sorry, &address);
     }
@@ -175,6 +229,10 @@ fn virtual_service(
         lost_connections: lost.map(|at| at.value).unwrap_or_default(),
         sorry_server: sorry_server.map(|at| at.value),
         inhibit_on_failure: inhibit.is_some_and(|at| at.value),
+        follow_load: follow_load.is_some_and(|at| at.value),
+        slow_start: slow_start.map(|at| at.value).unwrap_or_default(),
+        quorum: quorum_value,
+        quorum_hysteresis: hysteresis.map_or(0, |at| at.value),
         real_servers: servers.into_iter().collect::<Option<_>>()?,
     })
 }

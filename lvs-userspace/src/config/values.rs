@@ -90,6 +90,43 @@ pub(super) fn command(value: &DeValue<'_>) -> Result<Vec<String>, String> {
         .ok_or_else(|| expected(value, what))
 }
 
+/// Programs, each with its arguments.
+pub(super) fn commands(value: &DeValue<'_>) -> Result<Vec<Vec<String>>, String> {
+    let what = "programs with their full paths and arguments, like [[\"/usr/bin/tell\", \"-v\"]]";
+    let list = value.as_array().ok_or_else(|| expected(value, what))?;
+    list.iter().map(|it| command(it.get_ref())).collect()
+}
+
+/// A file.
+pub(super) fn path(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value.as_str().filter(|text| text.starts_with('/'));
+    text.map(str::to_owned).ok_or_else(|| expected(value, "the full path of a file"))
+}
+
+/// A URL of HTTP.
+pub(super) fn url(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value.as_str().filter(|text| {
+        reqwest::Url::parse(text)
+            .is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
+    });
+    text.map(str::to_owned)
+        .ok_or_else(|| expected(value, "a URL, like \"https://example.net/alerts\""))
+}
+
+/// A mail address.
+pub(super) fn mailbox(value: &DeValue<'_>) -> Result<String, String> {
+    let is_mailbox = |text: &&str| text.parse::<lettre::message::Mailbox>().is_ok();
+    let text = value.as_str().filter(is_mailbox).map(str::to_owned);
+    text.ok_or_else(|| expected(value, "a mail address, like \"ops@example.net\""))
+}
+
+/// Mail addresses, at least one.
+pub(super) fn mailboxes(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let what = "mail addresses, like [\"ops@example.net\"]";
+    let list = value.as_array().filter(|list| !list.is_empty());
+    list.ok_or_else(|| expected(value, what))?.iter().map(|it| mailbox(it.get_ref())).collect()
+}
+
 /// What follows the host in a URL.
 pub(super) fn http_path(value: &DeValue<'_>) -> Result<String, String> {
     let is_path =

@@ -63,6 +63,10 @@ pub struct RealServer {
     pub forwarding: Forwarding,
     /// Whether it can be used.
     pub health: Health,
+    /// What it is: `checking`, `up`, `drained`, `maintenance` or `down`.
+    pub state: String,
+    /// Why the effective weight is not the configured one; `None` if it is.
+    pub why: Option<String>,
     /// Connections in use.
     pub active_connections: u64,
     /// Connections that are ending, or of a protocol without an end.

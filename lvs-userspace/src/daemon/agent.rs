@@ -12,10 +12,12 @@ use super::{
     RunError,
     checker::{Checker, Done},
     drift::Drift,
+    poller::{Asked, Poller},
     rates::{self, Rates},
     report,
 };
 use crate::{
+    alert::Alerts,
     config::{Config, Connections},
     control::api::{ApiError, Request},
     dataplane::{
@@ -25,7 +27,8 @@ use crate::{
         sweep::{self, Count},
     },
     director::{Director, Event},
-    health::{Change, Health, Target},
+    health,
+    load::News,
     model::{MacAddr, ServiceId},
     net::{
         Action, Link, NeighbourState, Neighbours, SolicitedNodes,
@@ -67,6 +70,8 @@ pub(super) struct Agent {
     neighbours: Neighbours,
     solicited: SolicitedNodes,
     checker: Checker,
+    poller: Poller,
+    alerts: Alerts,
     /// The way to each real server.
     ways: BTreeMap<IpAddr, Way>,
     /// How long connections may be silent.
@@ -83,6 +88,8 @@ pub(super) struct Agent {
     next_comparison: Instant,
     /// What the maps hold.
     tables: Synchroniser,
+    /// Whether that may be something else than what is wanted.
+    is_dirty: bool,
 }
 
 impl Agent {
@@ -90,7 +97,8 @@ impl Agent {
         director: Director,
         dataplane: BpfDataplane,
         netlink: Netlink,
-        checker: Checker,
+        (checker, poller): (Checker, Poller),
+        alerts: Alerts,
         links: Vec<Link>,
         held: Tables,
     ) -> Self {
@@ -105,6 +113,8 @@ impl Agent {
             neighbours: Neighbours::default(),
             solicited: SolicitedNodes::default(),
             checker,
+            poller,
+            alerts,
             ways: BTreeMap::new(),
             limits,
             connections: HashMap::new(),
@@ -115,6 +125,7 @@ impl Agent {
             next_rates: Instant::now(),
             next_search: Instant::now(),
             next_comparison: Instant::now() + COMPARE,
+            is_dirty: false,
         }
     }
 
@@ -134,6 +145,11 @@ impl Agent {
         }
         // Before a place is given again that a connection still names.
         self.sweep();
+    }
+
+    /// What is the case now was so before: nobody is told.
+    pub(super) fn begin(&mut self) {
+        self.director.begin();
     }
 
     /// Puts the program on the interfaces, and takes it off all others. From then on it stays there.
@@ -162,27 +178,57 @@ impl Agent {
 
     /// Takes in what a check has found.
     pub(super) fn checked(&mut self, done: &Done) {
-        let (target, change, latency) = self.checker.finish(done, Instant::now());
-        let latency = latency.map(|it| u64::try_from(it.as_micros()).unwrap_or(u64::MAX));
-        let mut news = latency.is_some_and(|us| self.director.handle(Event::Latency(target, us)));
-        if let Some(change) = change {
-            let Change { target: Target { service, real_server }, from, to, reason } = change;
-            match to {
-                Health::Down => {
-                    warn!(%service, %real_server, %from, %to, reason, "real server out of service");
-                }
-                Health::Checking | Health::Up => {
-                    info!(%service, %real_server, %from, %to, reason, "real server in service");
-                }
-            }
-            news |= self.director.handle(Event::Health(target, to));
+        let now = Instant::now();
+        let (target, change, latency) = self.checker.finish(done, now);
+        if let Some(latency) = latency {
+            let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            self.is_dirty |= self.director.handle(Event::Latency(target, us), now);
         }
-        if news {
-            self.synchronise_or_retry();
+        if let Some(health::Change { target, to, reason, .. }) = change {
+            self.is_dirty |= self.director.handle(Event::Health(target, to, reason), now);
         }
     }
 
-    /// Has the checks of the configuration made. At the start, and when a real server is new, it is
+    /// When the next load report is due.
+    pub(super) fn next_report(&self) -> Option<Instant> {
+        self.poller.next()
+    }
+
+    /// Asks for the load reports that are due.
+    pub(super) fn start_reports(&mut self) {
+        self.poller.start_due(Instant::now());
+    }
+
+    /// Takes in a load report.
+    pub(super) fn reported(&mut self, asked: &Asked) {
+        let now = Instant::now();
+        let (address, news) = self.poller.finish(asked, now);
+        let mut why = String::new();
+        for news in news {
+            match news {
+                News::Standing(standing) => {
+                    debug!(%address, ?standing, why, "load report");
+                    let event = Event::Load(address, standing, why.clone());
+                    self.is_dirty |= self.director.handle(event, now);
+                }
+                News::Admin(admin, reason) => {
+                    why = format!("its operator says {admin}{}", because(reason));
+                }
+                News::Down(reason) => {
+                    why = format!("it reports that it is down{}", because(reason));
+                }
+                News::Up => "it reports that it is up".clone_into(&mut why),
+                News::Silent(reason) => warn!(%address, reason, "no load report"),
+                News::Stale => {
+                    "no load report for too long".clone_into(&mut why);
+                    warn!(%address, "no load report for too long: the configured weight holds");
+                }
+                News::Answers => info!(%address, "load reports again"),
+            }
+        }
+    }
+
+    /// Has the checks of the configuration made, and the load reports asked for. At the start, and when a real server is new, it is
     /// out of service until it has passed; one that was in service unchecked stays there.
     pub(super) fn check_real_servers(&mut self) {
         let targets: Vec<_> = self
@@ -190,7 +236,10 @@ impl Agent {
             .checks()
             .map(|(target, check)| (target, check.clone(), self.director.health(&target)))
             .collect();
-        self.checker.reconfigure(targets, Instant::now());
+        let now = Instant::now();
+        self.checker.reconfigure(targets, now);
+        let load = self.director.config().load.clone();
+        self.poller.reconfigure(load, &self.director.load_agents(), now);
     }
 
     /// Finds the interfaces of the real servers, and takes in what the kernel knows already.
@@ -251,7 +300,7 @@ impl Agent {
 
     /// Goes by another configuration from now on. Connections stay where they are.
     pub(super) async fn reload(&mut self, config: Config) {
-        let Config { director, connections, virtual_services } = config;
+        let Config { director, connections, load, alerts, virtual_services } = config;
         let running = self.director.config();
         if director != running.director {
             warn!("the section [director] has changed: that needs a restart of lvsd");
@@ -265,12 +314,13 @@ impl Agent {
         let Connections { size, half_open, ipv6_size, ipv6_half_open, .. } = running.connections;
         let connections = Connections { size, half_open, ipv6_size, ipv6_half_open, ..connections };
         self.limits = sweep::Limits::new(&connections.timeouts, self.dataplane.clock());
-        self.director.reconfigure(Config { director, connections, virtual_services });
+        self.alerts.reconfigure(&alerts);
+        self.director.reconfigure(Config { director, connections, load, alerts, virtual_services });
         self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {
             warn!(%error, "can't read the kernel's neighbours");
         }
-        self.synchronise_or_retry();
+        self.is_dirty = true;
     }
 
     /// Takes in news of a neighbour.
@@ -278,10 +328,8 @@ impl Agent {
         if !self.is_way(address, interface) {
             return;
         }
-        if let Some(mac) = self.neighbours.news(address, state, Instant::now())
-            && self.neighbour(address, mac)
-        {
-            self.synchronise_or_retry();
+        if let Some(mac) = self.neighbours.news(address, state, Instant::now()) {
+            self.neighbour(address, mac);
         }
     }
 
@@ -297,9 +345,7 @@ impl Agent {
                 warn!(%address, %error, "can't ask for a real server's MAC");
             }
         }
-        if self.tables.is_due(now) {
-            self.synchronise_or_retry();
-        }
+        self.is_dirty |= self.tables.is_due(now) | self.director.tick(now);
         if now >= self.next_comparison {
             self.next_comparison = now + COMPARE;
             self.compare();
@@ -357,9 +403,7 @@ impl Agent {
         }
         self.connections = counts;
         let connections = &self.connections;
-        if self.tables.release(|index| connections.contains_key(&index)) {
-            self.synchronise_or_retry();
-        }
+        self.is_dirty |= self.tables.release(|index| connections.contains_key(&index));
     }
 
     /// Answers a request from the control socket.
@@ -404,16 +448,10 @@ impl Agent {
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 
-    /// Tells the director where a real server is; says whether that changed anything.
-    fn neighbour(&mut self, address: IpAddr, mac: Option<MacAddr>) -> bool {
+    /// Tells the director where a real server is.
+    fn neighbour(&mut self, address: IpAddr, mac: Option<MacAddr>) {
         let place = mac.and_then(|mac| self.place(address, mac));
-        let changed = self.director.handle(Event::Neighbour(address, place));
-        match place {
-            _ if !changed => {}
-            Some(Neighbour { mac, .. }) => info!(%address, %mac, "real server found"),
-            None => warn!(%address, "real server lost: its MAC is not known"),
-        }
-        changed
+        self.is_dirty |= self.director.handle(Event::Neighbour(address, place), Instant::now());
     }
 
     fn place(&self, address: IpAddr, mac: MacAddr) -> Option<Neighbour> {
@@ -421,12 +459,18 @@ impl Agent {
         Some(Neighbour { mac, interface: exit, source_mac, vlan })
     }
 
-    fn synchronise_or_retry(&mut self) {
-        let was_out_of_sync = self.tables.out_of_sync().is_some();
-        match self.synchronise() {
-            Ok(()) if was_out_of_sync => info!("the maps are in sync again"),
-            Ok(()) => {}
-            Err(error) => error!(%error, "the maps are out of sync; trying again"),
+    /// Tells what has changed, and makes the maps follow. To be called after whatever was done.
+    pub(super) fn follow(&mut self) {
+        for change in self.director.take_changes() {
+            self.alerts.tell(&change);
+        }
+        if std::mem::take(&mut self.is_dirty) {
+            let was_out_of_sync = self.tables.out_of_sync().is_some();
+            match self.synchronise() {
+                Ok(()) if was_out_of_sync => info!("the maps are in sync again"),
+                Ok(()) => {}
+                Err(error) => error!(%error, "the maps are out of sync; trying again"),
+            }
         }
     }
 
@@ -437,9 +481,10 @@ impl Agent {
         let links = self.links.iter().map(|it| (it.link.index, it.link.mac));
         let interfaces = exits.chain(links).collect();
         let clock = *self.dataplane.clock();
-        let services = self.director.wanted();
+        let now = Instant::now();
+        let services = self.director.wanted(now);
         let dataplane = &mut self.dataplane;
-        self.tables.synchronise(&services, &interfaces, &clock, dataplane, Instant::now())?;
+        self.tables.synchronise(&services, &interfaces, &clock, dataplane, now)?;
         let attached: Vec<_> = self.links.iter().map(|it| it.link.index).collect();
         self.solicited.keep(&attached, &self.director.ipv6_vips());
         Ok(())
@@ -451,9 +496,14 @@ impl Agent {
             Ok(0) => {}
             Ok(entries) => {
                 warn!(entries, "the maps were changed by something else; repairing them");
-                self.synchronise_or_retry();
+                self.is_dirty = true;
             }
             Err(error) => warn!(%error, "can't read the maps to compare them"),
         }
     }
+}
+
+/// What stands behind a word, if anything does.
+fn because(reason: Option<String>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What lvsd tells about itself.
 
-use std::{collections::HashMap, io, net::IpAddr};
+use std::{collections::HashMap, io, net::IpAddr, time::Instant};
 
 use lvs_common::fate::Fate;
 
@@ -16,7 +16,7 @@ use crate::{
         bpf::{AttachedAs, BpfDataplane},
         sweep::{self, Count},
     },
-    director::Director,
+    director::{Director, State},
     model::ServiceId,
 };
 
@@ -54,15 +54,20 @@ fn service(
             None => Default::default(),
         };
         let now = index.and_then(|index| connections.get(&index)).copied().unwrap_or_default();
-        let is_up = director.is_up(service.id, real_server);
-        let health = if is_up { api::Health::Up } else { api::Health::Down };
+        let effective = director.effective(service, real_server, Instant::now());
+        let health = match effective.state {
+            State::Up | State::Drained | State::Quorum | State::NoQuorum => api::Health::Up,
+            State::Checking | State::Down | State::Maintenance => api::Health::Down,
+        };
         Ok(api::RealServer {
             address: real_server.address,
             port: service.id.port,
             weight: real_server.weight.0.into(),
-            effective_weight: director.effective_weight(service.id, real_server).0.into(),
+            effective_weight: effective.weight,
             forwarding: api::Forwarding::Dr,
             health,
+            state: effective.state.to_string(),
+            why: effective.why,
             active_connections: now.active.into(),
             inactive_connections: now.inactive.into(),
             connections: traffic.connections,

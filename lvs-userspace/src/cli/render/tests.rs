@@ -14,6 +14,8 @@ fn real_server(address: &str, weight: u32, counters: [u64; 5]) -> api::RealServe
         effective_weight: weight,
         forwarding: Forwarding::Dr,
         health: Health::Up,
+        state: "up".to_owned(),
+        why: None,
         active_connections,
         inactive_connections,
         connections,
@@ -36,6 +38,8 @@ fn services() -> Services {
     };
     let lost = api::RealServer {
         health: Health::Down,
+        state: "down".to_owned(),
+        why: Some("it fails its checks".to_owned()),
         effective_weight: 0,
         ..real_server("10.77.0.12", 2, [0, 3, 30, 99_999_999, 100_000_000])
     };
@@ -154,12 +158,12 @@ fn an_empty_table_is_its_header() {
 #[test]
 fn list_for_people() {
     expect![[r#"
-         SERVICE                     REAL SERVER   WEIGHT  HEALTH  ACTIVE  INACTIVE  CONNS      PACKETS            BYTES
-         tcp 10.77.0.100:80 wrr                                        12        43     96   1099999998       1100000000
-                                     10.77.0.11         3  up          12        40     66    999999999       1000000000
-                                     10.77.0.12    0 of 2  down         0         3     30     99999999        100000000
-         udp [2001:db8::100]:80 wrr                                     0         1      2  99999999999  150000000000000
-                                     2001:db8::11       1  up           0         1      2  99999999999  150000000000000
+        SERVICE                     REAL SERVER   WEIGHT  STATE  ACTIVE  INACTIVE  CONNS      PACKETS            BYTES  WHY
+        tcp 10.77.0.100:80 wrr                                       12        43     96   1099999998       1100000000
+                                    10.77.0.11         3  up         12        40     66    999999999       1000000000
+                                    10.77.0.12    0 of 2  down        0         3     30     99999999        100000000  it fails its checks
+        udp [2001:db8::100]:80 wrr                                    0         1      2  99999999999  150000000000000
+                                    2001:db8::11       1  up          0         1      2  99999999999  150000000000000
     "#]].assert_eq(&list(&services(), false));
 }
 

@@ -10,12 +10,14 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+        DigitallySignedStruct, Error, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, ServerName, UnixTime},
     },
 };
+
+use crate::tls;
 
 /// Made when they are needed first: reading the system's certificates takes a while.
 #[derive(Default)]
@@ -46,20 +48,14 @@ impl Connectors {
 
 /// One that trusts whom the system trusts, or everybody.
 fn connector(lenient: Option<Lenient>) -> Result<TlsConnector, String> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
     let config = match lenient {
-        Some(lenient) => builder.dangerous().with_custom_certificate_verifier(Arc::new(lenient)),
-        None => {
-            let mut roots = RootCertStore::empty();
-            // Without any, every certificate is refused, and the reason says so.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots)
-        }
+        Some(lenient) => tls::builder()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(lenient))
+            .with_no_client_auth(),
+        None => tls::strict()?,
     };
-    Ok(TlsConnector::from(Arc::new(config.with_no_client_auth())))
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Takes any certificate, but only from who has its key.

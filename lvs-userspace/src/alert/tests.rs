@@ -1,0 +1,241 @@
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpListener,
+    time::{Instant, sleep, timeout},
+};
+
+use super::*;
+use crate::model::ServiceId;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// That a real server, 10.77.0.HOST, is something else now.
+pub(super) fn alert(host: u8, to: &str) -> Alert {
+    Alert {
+        time: "2026-01-02T03:04:05Z".to_owned(),
+        director: "midas".to_owned(),
+        protocol: Protocol::Tcp,
+        address: [10, 77, 0, 100].into(),
+        port: 80,
+        real_server: Some([10, 77, 0, host].into()),
+        from: "up".to_owned(),
+        to: to.to_owned(),
+        reason: "because".to_owned(),
+    }
+}
+
+fn change(host: u8, to: State) -> Change {
+    Change {
+        service: ServiceId { protocol: Protocol::Tcp, address: [10, 77, 0, 100].into(), port: 80 },
+        real_server: Some([10, 77, 0, host].into()),
+        from: State::Up,
+        to,
+        reason: "because\nof this".to_owned(),
+    }
+}
+
+/// The lines of a file, as soon as there are so many.
+async fn lines(path: &Path, count: usize) -> Vec<String> {
+    let end = Instant::now() + SOON;
+    loop {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        if lines.len() >= count || Instant::now() > end {
+            return lines;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn a_line_says_it_all() {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let alert = Alert::new(&change(11, State::Down), "midas", time);
+    assert_eq!(
+        alert.line(),
+        "2023-11-14T22:13:20Z midas tcp 10.77.0.100:80 10.77.0.11: up -> down: because of this"
+    );
+    let quorum = Change { real_server: None, to: State::NoQuorum, ..change(11, State::Down) };
+    assert!(Alert::new(&quorum, "midas", time).line().contains("10.77.0.100:80: up -> no quorum:"));
+}
+
+#[tokio::test]
+async fn the_file_gets_a_line_for_each_and_may_be_moved_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("alerts.log");
+    let settings = Settings { file: Some(path.clone()), ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    alerts.tell(&change(11, State::Down));
+    alerts.tell(&change(11, State::Up));
+    assert_eq!(lines(&path, 2).await.len(), 2);
+    fs::rename(&path, directory.path().join("alerts.log.1")).unwrap();
+    alerts.tell(&change(12, State::Down));
+    let after = lines(&path, 1).await;
+    assert!(after[0].contains("10.77.0.12: up -> down"), "{after:?}");
+}
+
+#[tokio::test]
+async fn hooks_are_told_in_order_and_those_that_hang_are_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (told, script) = (directory.path().join("told"), directory.path().join("hook"));
+    // That of host 13 hangs, with a child, and so would whoever waits for it.
+    let text = format!(
+        "#!/bin/sh\necho \"$1 $LVS_ADDRESS $LVS_FROM $LVS_TO $LVS_REASON begins\" >> {told}\n\
+         if [ $LVS_ADDRESS = 10.77.0.13 ]; then sleep 1000 & echo $! >> {told}; wait; fi\n\
+         sleep 0.05; echo \"$LVS_ADDRESS $LVS_TO ends\" >> {told}\n",
+        told = told.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = Settings {
+        hooks: vec![
+            vec![script.display().to_string(), "word".to_owned()],
+            vec!["/nowhere/hook".to_owned()],
+        ],
+        hook_timeout: Duration::from_millis(500),
+        ..Settings::default()
+    };
+    let mut alerts = Alerts::new("midas", &settings);
+    alerts.tell(&change(13, State::Down));
+    for state in [State::Down, State::Up, State::Drained] {
+        alerts.tell(&change(11, state));
+    }
+    alerts.tell(&change(13, State::Up));
+    let lines = lines(&told, 10).await;
+    let of_11: Vec<_> = lines.iter().filter(|line| line.contains(".11 ")).collect();
+    assert_eq!(
+        of_11,
+        [
+            "word 10.77.0.11 up down because of this begins",
+            "10.77.0.11 down ends",
+            "word 10.77.0.11 up up because of this begins",
+            "10.77.0.11 up ends",
+            "word 10.77.0.11 up drained because of this begins",
+            "10.77.0.11 drained ends",
+        ]
+    );
+    let begun: Vec<_> = lines.iter().filter(|line| line.contains(".13 ")).collect();
+    assert_eq!(begun.len(), 2, "the second comes when the first was killed: {lines:?}");
+    let child: u32 = lines.iter().find_map(|line| line.parse().ok()).expect("the child's id");
+    let end = Instant::now() + SOON;
+    while Path::new(&format!("/proc/{child}")).exists()
+        && !fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default().contains(") Z ")
+    {
+        assert!(Instant::now() < end, "the child of the first lives on");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Answers the first request with an error, and gives out the body of the second.
+#[tokio::test]
+async fn a_web_hook_that_refuses_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/alerts", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        for answer in ["500 No", "204 Yes"] {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let (mut length, mut line) = (0, String::new());
+            while stream.read_line(&mut line).await.unwrap() > 2 {
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await.unwrap();
+            let answer = format!("HTTP/1.1 {answer}\r\nConnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if answer.contains("204") {
+                return serde_json::from_slice::<serde_json::Value>(&body).unwrap();
+            }
+        }
+        unreachable!("one of the two answers ends it")
+    });
+    let settings = Settings { webhook: Some(url), ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    alerts.tell(&change(11, State::Down));
+    let body = timeout(SOON, server).await.unwrap().unwrap();
+    assert_eq!((&body["real_server"], &body["to"]), (&"10.77.0.11".into(), &"down".into()));
+    assert_eq!((&body["address"], &body["port"]), (&"10.77.0.100".into(), &80.into()));
+}
+
+/// A mail server that takes one mail.
+async fn sink(listener: TcpListener) -> String {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 sink\r\n").await.unwrap();
+    let (mut mail, mut line) = (String::new(), String::new());
+    loop {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        let answer = match line.get(..4).unwrap_or_default() {
+            "DATA" => {
+                stream.write_all(b"354 go on\r\n").await.unwrap();
+                while !mail.ends_with("\r\n.\r\n") {
+                    stream.read_line(&mut mail).await.unwrap();
+                }
+                stream.write_all(b"250 thanks\r\n").await.unwrap();
+                return mail;
+            }
+            _ => "250 yes\r\n",
+        };
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+}
+
+fn mail(port: u16, encryption: Encryption) -> Mail {
+    Mail {
+        server: "127.0.0.1".to_owned(),
+        port,
+        encryption,
+        login: None,
+        from: "lvs@midas.example".to_owned(),
+        to: vec!["Ops <ops@example.net>".to_owned()],
+        gather: Duration::from_millis(200),
+    }
+}
+
+#[tokio::test]
+async fn changes_that_come_together_are_one_mail() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let settings = Settings { mail: Some(mail(port, Encryption::None)), ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    for host in 11..31 {
+        alerts.tell(&change(host, State::Down));
+    }
+    let mail = timeout(SOON, sink(listener)).await.unwrap();
+    assert!(mail.contains("Subject: [lvs midas] 20 changes"), "{mail}");
+    assert!(
+        mail.contains("To: Ops <ops@example.net>") || mail.contains("ops@example.net"),
+        "{mail}"
+    );
+    assert_eq!(mail.matches("up -> down").count(), 20, "{mail}");
+}
+
+/// Without STARTTLS there is no mail in the clear, and nobody waits for it.
+#[tokio::test]
+async fn a_mail_server_without_starttls_gets_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let settings = Settings { mail: Some(mail(port, Encryption::StartTls)), ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    alerts.tell(&change(11, State::Down));
+    let (stream, _) = timeout(SOON, listener.accept()).await.unwrap().unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 sink\r\n").await.unwrap();
+    let mut said = Vec::new();
+    let mut line = String::new();
+    while timeout(SOON, stream.read_line(&mut line)).await.unwrap().unwrap_or(0) > 0 {
+        let word = line.split_whitespace().next().unwrap_or_default().to_owned();
+        // It greets, hears that there is no STARTTLS, and goes.
+        let answer: &[u8] = if word == "QUIT" { b"221 bye\r\n" } else { b"250 plain\r\n" };
+        said.push(word);
+        stream.write_all(answer).await.ok();
+        line.clear();
+    }
+    assert!(said.iter().all(|word| ["EHLO", "QUIT"].contains(&word.as_str())), "{said:?}");
+}
