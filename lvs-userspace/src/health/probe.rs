@@ -11,6 +11,8 @@ use std::{net::SocketAddr, time::Instant};
 
 use tokio::time::timeout;
 
+pub(crate) use exec::ProcessGroup;
+
 use super::{Check, Kind, Outcome, Target};
 use ping::Pinger;
 use tls::Connectors;

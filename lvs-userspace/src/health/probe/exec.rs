@@ -38,7 +38,7 @@ pub(super) async fn probe(target: Target, port: u16, command: &[String]) -> Resu
         .spawn()
         .map_err(|error| format!("can't run {program}: {error}"))?;
     // The guard goes when this is given up, for want of time or of interest.
-    let _group = child.id().map(|id| Group(Pid::from_raw(id.cast_signed())));
+    let _group = child.id().map(ProcessGroup::of);
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (status, stdout, stderr) = tokio::join!(child.wait(), read(stdout), read(stderr));
     let status = status.map_err(|error| format!("can't wait for {program}: {error}"))?;
@@ -59,9 +59,17 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> String {
 }
 
 /// A process group, killed with this.
-struct Group(Pid);
+#[derive(Debug)]
+pub(crate) struct ProcessGroup(Pid);
 
-impl Drop for Group {
+impl ProcessGroup {
+    /// That of a process that leads one.
+    pub(crate) fn of(leader: u32) -> Self {
+        Self(Pid::from_raw(leader.cast_signed()))
+    }
+}
+
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         // If all of it has ended, there is nothing to kill.
         killpg(self.0, Signal::SIGKILL).ok();
