@@ -5,6 +5,7 @@ mod check;
 mod checks;
 mod error;
 mod reader;
+pub mod realserver;
 mod values;
 
 use std::{fs, net::IpAddr, path::Path, time::Duration};

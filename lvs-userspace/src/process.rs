@@ -23,8 +23,19 @@ const LONGEST: u64 = 4096;
 pub struct Ended {
     /// Its exit status.
     pub status: ExitStatus,
-    /// The last line that it printed, on stdout or else stderr; empty if it said nothing.
-    pub said: String,
+    /// What it printed, as far as that is looked at.
+    pub stdout: String,
+    /// The same on stderr.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The last line that it printed, on stdout or, if nothing, on stderr.
+    #[must_use]
+    pub fn last_line(&self) -> &str {
+        let mut lines = self.stderr.lines().chain(self.stdout.lines()).rev();
+        lines.find(|line| !line.trim().is_empty()).unwrap_or("said nothing")
+    }
 }
 
 /// Runs a program to its end. When this is dropped before, for want of time or of interest, the
@@ -42,9 +53,7 @@ pub async fn run(command: &mut Command) -> io::Result<Ended> {
     let _group = child.id().map(|id| Group(Pid::from_raw(id.cast_signed())));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (status, stdout, stderr) = tokio::join!(child.wait(), read(stdout), read(stderr));
-    let last = |text: &str| text.lines().rfind(|line| !line.trim().is_empty()).map(str::to_owned);
-    let said = last(&stdout).or_else(|| last(&stderr)).unwrap_or_default();
-    Ok(Ended { status: status?, said })
+    Ok(Ended { status: status?, stdout, stderr })
 }
 
 async fn read(pipe: Option<impl AsyncRead + Unpin>) -> String {

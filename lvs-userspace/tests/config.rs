@@ -7,7 +7,7 @@ use std::{
 
 use expect_test::{Expect, expect};
 use lvs_userspace::{
-    config::{Config, XdpMode},
+    config::{Config, XdpMode, realserver::RealServerConfig},
     model::{Scheduler, Weight},
 };
 use proptest::prelude::*;
@@ -26,6 +26,13 @@ fn every_example_is_good() {
     for name in ["lvs.toml", "ime.toml", "lvs.reference.toml"] {
         Config::load(&example(name)).unwrap_or_else(|errors| panic!("{name}: {errors}"));
     }
+}
+
+#[test]
+fn the_example_of_a_real_server_shows_the_defaults() {
+    let example = RealServerConfig::load(&example("realserver.toml")).unwrap();
+    let shown = RealServerConfig { vips: Vec::new(), services: Vec::new(), ..example };
+    assert_eq!(shown, RealServerConfig::default());
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod lock;
 mod lvsd;
 mod network;
 mod process;
+mod real_server;
 mod status;
 mod web;
 
@@ -40,6 +41,7 @@ pub use self::{
     host::Host,
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     process::{Process, wait_for},
+    real_server::RealServer,
     status::{Part, status},
 };
 use self::{lock::Lock, process::output};

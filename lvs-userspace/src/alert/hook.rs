@@ -13,7 +13,7 @@ use tokio::{process::Command, sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{debug, warn};
 
 use super::{Alert, patience::Complaints};
-use crate::process::{self, Ended};
+use crate::process;
 
 /// Programs that may run at a time.
 const MOST: usize = 32;
@@ -71,8 +71,8 @@ async fn run_once(
         .env("LVS_TO", &alert.to)
         .env("LVS_REASON", &alert.reason);
     match timeout(limit, process::run(&mut command)).await {
-        Ok(Ok(Ended { status, .. })) if status.success() => Ok(()),
-        Ok(Ok(Ended { status, said })) => Err(format!("{status}: {said}")),
+        Ok(Ok(ended)) if ended.status.success() => Ok(()),
+        Ok(Ok(ended)) => Err(format!("{}: {}", ended.status, ended.last_line())),
         Ok(Err(error)) => Err(format!("can't run it: {error}")),
         Err(_) => Err(format!("killed, because it took longer than {limit:?}")),
     }

@@ -30,6 +30,15 @@ const LOST_CONNECTIONS: [(&str, LostConnections); 2] =
 
 /// Reads a whole configuration.
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigErrors> {
+    document(text, file, |document| read(document, text))
+}
+
+/// Reads a whole document; `read` gives `None` only if it has noted a problem.
+pub(super) fn document<T>(
+    text: &str,
+    file: &str,
+    read: impl FnOnce(&Reader<'_>) -> Option<T>,
+) -> Result<T, ConfigErrors> {
     let problems = Problems::default();
     let (document, syntax) = DeTable::parse_recoverable(text);
     for error in &syntax {
@@ -37,8 +46,7 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigErrors> {
         problems.add(&error.span().unwrap_or_default(), "", message);
     }
     // Where the syntax is broken, keys seem to be missing that are there.
-    let config =
-        if syntax.is_empty() { read(&Reader::new(&document, &problems), text) } else { None };
+    let config = if syntax.is_empty() { read(&Reader::new(&document, &problems)) } else { None };
     problems.into_errors(text, file)?;
     // Without problems there is a value for everything.
     config.ok_or(ConfigErrors(Vec::new()))

@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&DeValue<'_>) -> Result<T, String>,
     ) -> Option<At<T>> {
         if self.value(key).is_none() {
-            self.problem(&self.span, "", &format!("the key {key} is missing"));
+            self.missing(key);
         }
         self.optional(key, read)
     }
@@ -68,6 +68,43 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// The elements of a key that may be there, or one value in place of a list of one. What is no
+    /// good is noted, each element for itself, and left out.
+    pub(super) fn list<T>(
+        &self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, String>,
+    ) -> Option<Vec<At<T>>> {
+        let value = self.value(key)?;
+        let elements = match value.get_ref() {
+            DeValue::Array(array) => array.iter().collect(),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => vec![value],
+        };
+        let mut values = Vec::new();
+        for element in elements {
+            match read(element.get_ref()) {
+                Ok(read) => values.push(At { value: read, span: element.span() }),
+                Err(message) => self.problem(&element.span(), key, &message),
+            }
+        }
+        Some(values)
+    }
+
+    /// Whether the key is there and has a table.
+    pub(super) fn is_table(&self, key: &'static str) -> bool {
+        self.value(key).is_some_and(|value| value.get_ref().as_table().is_some())
+    }
+
+    /// Notes that a key is missing.
+    pub(super) fn missing(&self, key: &'static str) {
+        self.problem(&self.span, "", &format!("the key {key} is missing"));
     }
 
     /// The table of a key that must be there.
@@ -115,6 +152,12 @@ impl<'a> Reader<'a> {
             readers.push(Self::of(table, element.span(), prefix, self.problems));
         }
         readers
+    }
+
+    /// Notes that something is wrong with the value of `key`, wherever that stands.
+    pub(super) fn complain(&self, key: &'static str, message: &str) {
+        let span = self.value(key).map_or(self.span.clone(), Spanned::span);
+        self.problem(&span, key, message);
     }
 
     /// Notes that something is wrong with the value of `key`.

@@ -1,7 +1,11 @@
 //! What a value of each kind looks like. Each function gives the value, or what was found and what
 //! is expected.
 
-use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use toml::de::DeValue;
 
@@ -26,7 +30,7 @@ fn expected(value: &DeValue<'_>, what: &str) -> String {
 pub(super) fn number<N: TryFrom<i64> + PartialOrd + std::fmt::Display>(
     what: &str,
     range: RangeInclusive<N>,
-) -> impl FnOnce(&DeValue<'_>) -> Result<N, String> {
+) -> impl Fn(&DeValue<'_>) -> Result<N, String> {
     move |value| {
         value
             .as_integer()
@@ -156,7 +160,7 @@ pub(super) fn boolean(value: &DeValue<'_>) -> Result<bool, String> {
 /// One word of several.
 pub(super) fn one_of<T: Copy>(
     choices: &[(&'static str, T)],
-) -> impl FnOnce(&DeValue<'_>) -> Result<T, String> {
+) -> impl Fn(&DeValue<'_>) -> Result<T, String> {
     move |value| {
         let text = value.as_str();
         choices.iter().find(|(name, _)| Some(*name) == text).map(|&(_, choice)| choice).ok_or_else(
@@ -182,6 +186,11 @@ pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, String> {
         .as_str()
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| expected(value, "an IP address, like \"192.0.2.10\""))?;
+    can_be_a_host(address)
+}
+
+/// Gives back an address that a host can have, or says why it can't.
+pub(super) fn can_be_a_host(address: IpAddr) -> Result<IpAddr, String> {
     let refused = |why| Err(format!("{address} {why}; expected the address of a host"));
     match address {
         _ if address.is_unspecified() => refused("means any address"),
@@ -194,6 +203,16 @@ pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, String> {
         // Without a scope it is on no network in particular (RFC 4007).
         IpAddr::V6(v6) if v6.is_unicast_link_local() => refused("is a link-local address"),
         IpAddr::V4(_) | IpAddr::V6(_) => Ok(address),
+    }
+}
+
+/// Where to listen; `None` is nowhere.
+pub(super) fn listen(value: &DeValue<'_>) -> Result<Option<SocketAddr>, String> {
+    let what = "an address and a port, like \"[::]:2357\", or \"none\"";
+    match value.as_str() {
+        Some("none") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| expected(value, what)),
+        None => Err(expected(value, what)),
     }
 }
 

@@ -4,6 +4,8 @@
     reason = "the kernel has more attributes than are of interest, and gets new ones"
 )]
 
+mod addresses;
+
 use std::net::IpAddr;
 
 use futures::{StreamExt, TryStreamExt, channel::mpsc::UnboundedReceiver};
@@ -21,6 +23,8 @@ use rtnetlink::{
     },
     sys::SocketAddr,
 };
+
+pub use addresses::{Interface, InterfaceAddress, host_prefix};
 
 use super::{Action, Link, NeighbourState};
 use crate::model::MacAddr;
@@ -45,6 +49,9 @@ pub enum NetError {
         "{0} is behind router {1}: direct routing needs it on the same network as the director"
     )]
     NotOnLink(IpAddr, IpAddr),
+    /// The kernel refused a change.
+    #[error("the kernel refuses: {0}")]
+    Refused(std::io::Error),
     /// The kernel refused a request.
     #[error("netlink: {0}")]
     Netlink(#[from] rtnetlink::Error),

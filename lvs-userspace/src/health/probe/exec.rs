@@ -6,10 +6,7 @@
 
 use tokio::process::Command;
 
-use crate::{
-    health::Target,
-    process::{self, Ended},
-};
+use crate::{health::Target, process};
 
 pub(super) async fn probe(target: Target, port: u16, command: &[String]) -> Result<(), String> {
     let Some((program, arguments)) = command.split_first() else {
@@ -23,12 +20,11 @@ pub(super) async fn probe(target: Target, port: u16, command: &[String]) -> Resu
         .env("LVS_PORT", port.to_string())
         .env("LVS_PROTOCOL", target.service.protocol.name())
         .env("LVS_VIP", target.service.address.to_string());
-    let Ended { status, said } = process::run(&mut command)
+    let ended = process::run(&mut command)
         .await
         .map_err(|error| format!("can't run {program}: {error}"))?;
-    if status.success() {
+    if ended.status.success() {
         return Ok(());
     }
-    let said = if said.is_empty() { "said nothing" } else { &said };
-    Err(format!("{program}: {status}: {said}"))
+    Err(format!("{program}: {}: {}", ended.status, ended.last_line()))
 }
