@@ -52,10 +52,16 @@ impl Lab {
 
     /// Starts lvs-realserver on a host with the lab's VIPs, and waits until it has put them there.
     pub fn start_real_server(&self, host: Host) -> Result<RealServer> {
+        self.start_real_server_with(host, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_real_server_with(&self, host: Host, arguments: &[&str]) -> Result<RealServer> {
         let log = Path::new(DIRECTORY).join(format!("{host}-realserver.log"));
         let file =
             fs::File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
         let mut command = real_server(host, "run")?;
+        command.args(arguments);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let mut server = RealServer { process: Process::spawn(&mut command)?, log };
         let started =
