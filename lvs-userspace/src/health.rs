@@ -41,6 +41,19 @@ pub struct Check {
     pub rise: u32,
     /// So many failures in a row take it out.
     pub fall: u32,
+    /// When a real server that comes and goes is held out; `None` for never.
+    pub quarantine: Option<Quarantine>,
+}
+
+/// When a real server that comes and goes is held out, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// After so many failures
+    pub failures: u32,
+    /// within this time
+    pub within: Duration,
+    /// for so long.
+    pub hold: Duration,
 }
 
 /// What is asked of a real server.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     reader::{At, Reader},
-    values::{boolean, command, http_path, milliseconds, number, one_of, text},
+    values::{boolean, command, duration, http_path, milliseconds, number, one_of, text},
 };
-use crate::health::{Check, Http, Kind, Tls, Udp};
+use crate::health::{Check, Http, Kind, Quarantine, Tls, Udp};
 
 /// The types, each with the keys that it has besides those of all.
 const TYPES: [(&str, &[&str]); 7] = [
@@ -54,6 +54,7 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
     } else {
         section.optional("command", command)
     };
+    let quarantine = section.section("quarantine").flatten().and_then(|it| quarantine(&it));
     section.unknown_keys();
 
     let At { value: (name, keys), .. } = kind?;
@@ -70,5 +71,14 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         "udp" => Kind::Udp(udp),
         _ => Kind::Exec(command?.value),
     };
-    Some(Some(Check { kind, port, interval, fast_interval, timeout, rise, fall }))
+    Some(Some(Check { kind, port, interval, fast_interval, timeout, rise, fall, quarantine }))
+}
+
+/// When a real server that comes and goes is held out.
+fn quarantine(section: &Reader<'_>) -> Option<Quarantine> {
+    let failures = section.required("failures", number("a number of failures", 2..=100u32));
+    let within = section.required("within", duration(1..=86_400));
+    let hold = section.required("hold", duration(1..=86_400));
+    section.unknown_keys();
+    Some(Quarantine { failures: failures?.value, within: within?.value, hold: hold?.value })
 }

@@ -73,6 +73,7 @@ fn check() -> Check {
         timeout: Duration::from_secs(1),
         rise: 2,
         fall: 3,
+        quarantine: None,
     }
 }
 

@@ -10,11 +10,11 @@
 //! ```
 //!
 //! While a row is under way that could change the state, checks follow one another by
-//! `fast_interval`. A real server that is new is checked at once, and one failure is enough to know
+//! `fast_interval`. One that fails again and again is held out for a while, whatever its checks say. A real server that is new is checked at once, and one failure is enough to know
 //! that it is down.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     time::{Duration, Instant},
 };
@@ -70,6 +70,9 @@ struct Monitor {
     /// When its next check is, if none is under way.
     next: Option<Instant>,
     latency: Option<Duration>,
+    /// When it has failed of late.
+    failures: VecDeque<Instant>,
+    held_until: Option<Instant>,
 }
 
 impl Monitors {
@@ -86,8 +89,8 @@ impl Monitors {
             let monitor = match before.remove(&target) {
                 Some(monitor) if monitor.check == check => monitor,
                 // Another check says nothing about the past, and the past something about it.
-                Some(Monitor { health, latency, .. }) => {
-                    Monitor { latency, ..Monitor::new(check, health, now) }
+                Some(Monitor { health, latency, failures, held_until, .. }) => {
+                    Monitor { latency, failures, held_until, ..Monitor::new(check, health, now) }
                 }
                 None => {
                     let wait = SPREAD.mul_f64(f64::from(hash(&target, 0) as u16) / 65_536.0);
@@ -134,7 +137,7 @@ impl Monitors {
     ) -> Option<Change> {
         let monitor = self.monitors.get_mut(&target).filter(|it| it.round == Some(round))?;
         let from = monitor.health;
-        monitor.take(outcome);
+        monitor.take(outcome, now);
         let next = now + jittered(monitor.interval(), hash(&target, round));
         monitor.round = None;
         monitor.next = Some(next);
@@ -144,7 +147,12 @@ impl Monitors {
             Ok(took) => {
                 format!("the {} check was answered in {took:.1?}", monitor.check.kind.name())
             }
-            Err(reason) => reason.clone(),
+            Err(reason) => match (monitor.held_until, &monitor.check.quarantine) {
+                (Some(_), Some(it)) => {
+                    format!("{reason} (failed {} times: held out for {:?})", it.failures, it.hold)
+                }
+                _ => reason.clone(),
+            },
         };
         (from != to).then_some(Change { target, from, to, reason })
     }
@@ -164,10 +172,19 @@ impl Monitors {
 
 impl Monitor {
     fn new(check: Check, health: Health, next: Instant) -> Self {
-        Self { check, health, row: 0, round: None, next: Some(next), latency: None }
+        Self {
+            check,
+            health,
+            row: 0,
+            round: None,
+            next: Some(next),
+            latency: None,
+            failures: VecDeque::new(),
+            held_until: None,
+        }
     }
 
-    fn take(&mut self, outcome: &Outcome) {
+    fn take(&mut self, outcome: &Outcome, now: Instant) {
         if let Ok(took) = outcome {
             // An eighth of the new, as TCP smooths its round trips (RFC 6298, section 2).
             self.latency = Some(self.latency.map_or(*took, |old| (old * 7 + *took) / 8));
@@ -181,10 +198,29 @@ impl Monitor {
                 return;
             }
         };
+        if changes_to == Health::Up && self.held_until.is_some_and(|until| now < until) {
+            self.row = 0;
+            return;
+        }
         self.row += 1;
         if self.row >= needed {
             self.health = changes_to;
             self.row = 0;
+            self.held_until = None;
+            if changes_to == Health::Down {
+                self.count_failure(now);
+            }
+        }
+    }
+
+    /// Holds the real server out if it has failed too often.
+    fn count_failure(&mut self, now: Instant) {
+        let Some(quarantine) = self.check.quarantine else { return };
+        self.failures.push_back(now);
+        self.failures.retain(|at| now.duration_since(*at) <= quarantine.within);
+        if self.failures.len() >= quarantine.failures as usize {
+            self.failures.clear();
+            self.held_until = Some(now + quarantine.hold);
         }
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    health::Kind,
+    health::{Kind, Quarantine},
     model::{Protocol, ServiceId},
 };
 
@@ -29,6 +29,7 @@ fn check() -> Check {
         timeout: Duration::from_secs(1),
         rise: 2,
         fall: 3,
+        quarantine: None,
     }
 }
 
@@ -47,6 +48,45 @@ fn good() -> Outcome {
 
 fn bad() -> Outcome {
     Err("refused".to_owned())
+}
+
+#[test]
+fn who_comes_and_goes_is_held_out() {
+    let (within, hold) = (Duration::from_secs(60), Duration::from_secs(300));
+    let quarantine = Some(Quarantine { failures: 3, within, hold });
+    let mut monitors = Monitors::default();
+    let check = Check { quarantine, ..check() };
+    monitors.reconfigure([(target(11), check.clone(), Health::Up)], Instant::now());
+    // Goes on until the state has changed; gives the time, and the change.
+    let until = |monitors: &mut Monitors, outcome: &Outcome| loop {
+        if let (at, Some(change)) = step(monitors, outcome) {
+            break (at, change);
+        }
+    };
+    let mut failed = Instant::now();
+    for number in 1..=3 {
+        let (at, change) = until(&mut monitors, &bad());
+        let expected =
+            if number < 3 { "refused" } else { "refused (failed 3 times: held out for 300s)" };
+        assert_eq!((change.to, change.reason.as_str()), (Health::Down, expected));
+        failed = at;
+        if number < 3 {
+            until(&mut monitors, &good());
+        }
+    }
+    // Another configuration does not set it free.
+    monitors.reconfigure([(target(11), Check { rise: 1, ..check }, Health::Up)], failed);
+    let (back, change) = until(&mut monitors, &good());
+    assert_eq!(change.to, Health::Up);
+    let held = back - failed;
+    assert!(held >= hold && held < hold + INTERVAL * 2, "{held:?}");
+    // It begins anew, and failures that are far apart do not count.
+    for _ in 0..5 {
+        let (_, change) = until(&mut monitors, &bad());
+        assert_eq!(change.reason, "refused");
+        let (back, _) = until(&mut monitors, &good());
+        while step(&mut monitors, &good()).0 < back + within {}
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn check(kind: Kind, port: u16) -> Check {
         timeout: Duration::from_secs(2),
         rise: 1,
         fall: 1,
+        quarantine: None,
     }
 }
 
