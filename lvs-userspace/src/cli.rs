@@ -16,7 +16,10 @@ use std::{
 use clap::Parser as _;
 use serde::Serialize;
 
-use crate::control::client::{Client, ClientError};
+use crate::control::{
+    api::Reload,
+    client::{Client, ClientError},
+};
 use args::{Args, Verb};
 
 /// Where lvsd listens if nobody says otherwise.
@@ -61,7 +64,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }
         Err(error) => {
             // If nobody can read stderr either, the status still tells.
-            drop(writeln!(io::stderr(), "lvsctl: {error}"));
+            for line in error.to_string().lines() {
+                drop(writeln!(io::stderr(), "lvsctl: {line}"));
+            }
             ExitCode::from(2)
         }
     }
@@ -137,6 +142,10 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
         Verb::Connections { json } => {
             let connections = client.connections().await?;
             if json { to_json(&connections) } else { render::connections(&connections) }
+        }
+        Verb::Reload { dry_run, json } => {
+            let reloaded = client.reload(Reload { dry_run }).await?;
+            if json { to_json(&reloaded) } else { render::reloaded(&reloaded, dry_run) }
         }
         Verb::Status { json } => {
             let status = client.status().await?;

@@ -3,6 +3,7 @@
 mod alerts;
 mod check;
 mod checks;
+mod difference;
 mod error;
 mod reader;
 pub mod realserver;
@@ -12,6 +13,7 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use lvs_common::limits;
 
+pub use difference::{Difference, difference};
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::{

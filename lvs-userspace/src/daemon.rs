@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::rustls::crypto::ring;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     alert::Alerts,
@@ -36,7 +36,7 @@ use crate::{
         netlink::{NetError, Netlink},
     },
 };
-use agent::Agent;
+use agent::{Agent, World};
 use checker::Checker;
 use poller::Poller;
 
@@ -143,8 +143,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let (checker, mut outcomes) = Checker::new();
     let (poller, mut reports) = Poller::new();
     let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);
-    let mut agent =
-        Agent::new(director, dataplane, netlink, (checker, poller), alerts, links, held);
+    let world = World { dataplane, netlink, links, checker, poller, alerts };
+    let mut agent = Agent::new(options, director, world, held);
     if takes_over {
         agent.take_over();
     }
@@ -173,7 +173,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 Ok(Err(error)) => Err(RunError::Socket(error)),
                 Err(error) => Err(RunError::Socket(io::Error::other(error))),
             },
-            Some(request) = requests.recv() => agent.answer(request),
+            Some(request) = requests.recv() => agent.answer(request).await,
             // As many as there are: when a rack fails, the maps are written once.
             1.. = outcomes.recv_many(&mut done, MANY) => {
                 done.drain(..).for_each(|done| agent.checked(&done));
@@ -185,17 +185,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 Some((interface, address, state)) => agent.news(interface, address, state),
                 None => break Err(RunError::NetlinkGone),
             },
-            Some(()) = hangup.recv() => match options.load() {
-                Ok(config) => {
-                    agent.reload(config).await;
-                    info!("reloaded the configuration");
-                }
-                Err(errors) => {
-                    for error in errors.0 {
-                        error!(%error, "the configuration stays as it was");
-                    }
-                }
-            },
+            Some(()) = hangup.recv() => agent.hang_up().await,
             _ = tick.tick() => {
                 if let Some(log) = &mut log {
                     log.flush();

@@ -48,6 +48,7 @@ impl Daemon {
                     Request::Rates(reply) => drop(reply.send(Ok(rates()))),
                     Request::Connections(reply) => drop(reply.send(Ok(connections()))),
                     Request::Status(reply) => drop(reply.send(status.clone())),
+                    Request::Reload(reload, reply) => drop(reply.send(reloaded(reload))),
                 }
             }
         });
@@ -118,6 +119,17 @@ fn status() -> api::Status {
         out_of_sync: None,
         fates: vec![],
     }
+}
+
+/// A dry run finds changes; for the rest the file has two errors.
+fn reloaded(reload: api::Reload) -> Result<api::Reloaded, api::ApiError> {
+    if !reload.dry_run {
+        return Err(api::ApiError { error: "lvs.toml:1:1: no\nlvs.toml:2:1: nor this".to_owned() });
+    }
+    Ok(api::Reloaded {
+        changes: vec!["+ tcp 10.77.0.100:81: scheduler wrr".to_owned()],
+        needs_restart: vec!["[director]: restart lvsd".to_owned()],
+    })
 }
 
 fn rates() -> api::Rates {
@@ -223,6 +235,23 @@ fn a_director_that_is_out_of_sync_says_so_and_the_status_is_1() {
     assert!(stdout(&output).contains("OUT OF SYNC: can't write the maps: no\n"));
     assert_eq!(daemon.lvsctl(&["status", "--json"]).status.code(), Some(1));
     assert_eq!(daemon.lvsctl(&["list"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_reload_shows_the_difference_or_every_error() {
+    let daemon = Daemon::start();
+    let dry = daemon.lvsctl(&["reload", "--dry-run"]);
+    assert_eq!(
+        stdout(&dry),
+        "+ tcp 10.77.0.100:81: scheduler wrr\n! [director]: restart lvsd\n(not done: --dry-run)\n"
+    );
+    let bad = daemon.lvsctl(&["reload"]);
+    let errors = "lvsctl: lvs.toml:1:1: no\nlvsctl: lvs.toml:2:1: nor this\n";
+    assert_eq!((stderr(&bad).as_str(), bad.status.code()), (errors, Some(2)));
+    let request = "POST /v1/reload HTTP/1.1\r\nHost: lvsd\r\nConnection: close\r\n\
+                   Content-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"wet_run\": 1}";
+    let answer = daemon.exchange(request);
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
 #[test]

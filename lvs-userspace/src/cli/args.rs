@@ -44,6 +44,15 @@ pub(super) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Have lvsd read its configuration file again: all of it, or if it has errors nothing
+    Reload {
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the director: interfaces, and what became of packets that were not forwarded
     Status {
         /// As JSON

@@ -6,7 +6,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use super::{ipvsadm::List, names};
 use crate::{
-    control::api::{self, Connections, Health, Rate, Rates, Services, Status},
+    control::api::{self, Connections, Health, Rate, Rates, Reloaded, Services, Status},
     model::Protocol,
 };
 
@@ -100,6 +100,21 @@ pub(super) fn status(status: &Status) -> String {
         table.add_row(vec![fate.name.clone(), fate.packets.to_string(), fate.meaning.clone()]);
     }
     text + &lines(&table)
+}
+
+/// `lvsctl reload`.
+pub(super) fn reloaded(reloaded: &Reloaded, dry_run: bool) -> String {
+    let Reloaded { changes, needs_restart } = reloaded;
+    let mut text: String = changes.iter().flat_map(|line| [line, "\n"]).collect();
+    for line in needs_restart {
+        text += &format!("! {line}\n");
+    }
+    if text.is_empty() {
+        text += "nothing has changed\n";
+    } else if dry_run {
+        text += "(not done: --dry-run)\n";
+    }
+    text
 }
 
 /// `lvsctl connections`.

@@ -18,6 +18,9 @@ pub const CONNECTIONS: &str = "/v1/connections";
 /// Path of `GET`: [`Rates`].
 pub const RATES: &str = "/v1/rates";
 
+/// Path of `POST`: a [`Reload`], answered with a [`Reloaded`].
+pub const RELOAD: &str = "/v1/reload";
+
 /// The table: every virtual service with its real servers and counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Services {
@@ -206,6 +209,23 @@ pub struct FateCount {
     pub packets: u64,
 }
 
+/// To read the configuration file again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reload {
+    /// Whether only to say what would change.
+    pub dry_run: bool,
+}
+
+/// What the configuration file has changed, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// A line for each change: `+` is new, `-` gone, `~` otherwise.
+    pub changes: Vec<String>,
+    /// What needs a restart of lvsd, and is not done.
+    pub needs_restart: Vec<String>,
+}
+
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{error}")]
@@ -225,4 +245,6 @@ pub enum Request {
     Connections(oneshot::Sender<Result<Connections, ApiError>>),
     /// [`STATUS`].
     Status(oneshot::Sender<Result<Status, ApiError>>),
+    /// [`RELOAD`].
+    Reload(Reload, oneshot::Sender<Result<Reloaded, ApiError>>),
 }

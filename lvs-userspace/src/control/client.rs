@@ -6,13 +6,18 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{Request, body::Bytes, client::conn::http1, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{
+    Request,
+    body::Bytes,
+    client::conn::http1,
+    header::{self, HeaderValue},
+};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
-use super::api::{self, ApiError, Connections, Rates, Services, Status};
+use super::api::{self, ApiError, Connections, Rates, Reload, Reloaded, Services, Status};
 
 /// How long to wait for an answer: longer than lvsd takes to say that it has none.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -87,22 +92,42 @@ impl Client {
         self.get(api::STATUS).await
     }
 
+    /// Has lvsd read its configuration file again.
+    ///
+    /// # Errors
+    /// When there is no answer, or the file has errors; then nothing has changed.
+    pub async fn reload(&self, reload: Reload) -> Result<Reloaded, ClientError> {
+        let body = serde_json::to_vec(&reload).map_err(|error| self.broken(error))?;
+        let request = Request::post(api::RELOAD)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::from(body));
+        self.ask(request.map_err(|error| self.broken(error))?).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        match timeout(ANSWER, self.exchange(path)).await {
+        let request = Request::get(path).body(Full::default());
+        self.ask(request.map_err(|error| self.broken(error))?).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<T, ClientError> {
+        match timeout(ANSWER, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.broken("no answer")),
         }
     }
 
-    async fn exchange<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<T, ClientError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.refused(&error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(error))?;
         let connection = tokio::spawn(connection);
-        let request = Request::get(path)
-            .header(header::HOST, "lvsd")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| self.broken(error))?;
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static("lvsd"));
         let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|error| self.broken(error))?;

@@ -12,10 +12,10 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{State, rejection::JsonRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use nix::unistd::{Group, chown};
 use tokio::{
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::api::{self, ApiError, Request};
+use super::api::{self, ApiError, Reload, Request};
 
 /// Who may use the socket besides root.
 const GROUP: &str = "lvs";
@@ -92,14 +92,25 @@ pub async fn serve(
         .route(api::RATES, get(async |state| ask(state, Request::Rates).await))
         .route(api::CONNECTIONS, get(async |state| ask(state, Request::Connections).await))
         .route(api::STATUS, get(async |state| ask(state, Request::Status).await))
+        .route(api::RELOAD, post(reload))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such path"))
         .method_not_allowed_fallback(async || {
-            refuse(StatusCode::METHOD_NOT_ALLOWED, "that can't be done here: only GET")
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "that can't be done here")
         })
         .with_state(requests);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { shutdown.cancelled().await })
         .await
+}
+
+async fn reload(
+    state: State<mpsc::Sender<Request>>,
+    request: Result<Json<Reload>, JsonRejection>,
+) -> Response {
+    match request {
+        Ok(Json(request)) => ask(state, |reply| Request::Reload(request, reply)).await,
+        Err(error) => refuse(error.status(), &error.body_text()),
+    }
 }
 
 async fn ask<T: serde::Serialize>(

@@ -9,7 +9,7 @@ use std::{
 use tracing::{debug, error, info, warn};
 
 use super::{
-    RunError,
+    Options, RunError,
     checker::{Checker, Done},
     drift::Drift,
     poller::{Asked, Poller},
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     alert::Alerts,
-    config::{Config, Connections},
-    control::api::{ApiError, Request},
+    config::{self, Config, Connections, Difference},
+    control::api::{ApiError, Reload, Reloaded, Request},
     dataplane::{
         Dataplane as _, Neighbour, SyncError, Synchroniser, Tables,
         bpf::{AttachedAs, BpfDataplane},
@@ -61,8 +61,20 @@ struct Way {
     source_mac: MacAddr,
 }
 
+/// All that the agent acts on, and through.
+pub(super) struct World {
+    pub(super) dataplane: BpfDataplane,
+    pub(super) netlink: Netlink,
+    /// The interfaces that the program is to be attached to.
+    pub(super) links: Vec<Link>,
+    pub(super) checker: Checker,
+    pub(super) poller: Poller,
+    pub(super) alerts: Alerts,
+}
+
 /// Everything that lvsd knows.
 pub(super) struct Agent {
+    options: Options,
     director: Director,
     dataplane: BpfDataplane,
     netlink: Netlink,
@@ -93,19 +105,14 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(
-        director: Director,
-        dataplane: BpfDataplane,
-        netlink: Netlink,
-        (checker, poller): (Checker, Poller),
-        alerts: Alerts,
-        links: Vec<Link>,
-        held: Tables,
-    ) -> Self {
+    /// One whose maps hold this.
+    pub(super) fn new(options: Options, director: Director, world: World, held: Tables) -> Self {
+        let World { dataplane, netlink, links, checker, poller, alerts } = world;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
             tables: Synchroniser::new(dataplane.sizes().max_real_servers(), held),
+            options,
             director,
             dataplane,
             netlink,
@@ -298,29 +305,54 @@ impl Agent {
         self.ways.get(&address).is_some_and(|way| way.interface == interface)
     }
 
-    /// Goes by another configuration from now on. Connections stay where they are.
-    pub(super) async fn reload(&mut self, config: Config) {
-        let Config { director, connections, load, alerts, virtual_services } = config;
+    /// Goes by another configuration from now on, except for what needs a restart. Connections stay
+    /// where they are, and what has not changed is not touched.
+    pub(super) async fn reload(&mut self, config: Config, dry_run: bool) -> Difference {
         let running = self.director.config();
-        if director != running.director {
-            warn!("the section [director] has changed: that needs a restart of lvsd");
+        let difference = config::difference(running, &config);
+        if dry_run {
+            return difference;
         }
-        let sizes = |it: &Connections| (it.size, it.half_open, it.ipv6_size, it.ipv6_half_open);
-        if sizes(&connections) != sizes(&running.connections) {
-            warn!("the sizes in [connections] have changed: that needs a restart of lvsd");
+        for line in &difference.changes {
+            info!("reload: {line}");
         }
-        // What needs a restart stays as it is.
-        let director = running.director.clone();
+        for line in &difference.needs_restart {
+            warn!("changed, but not followed: {line}");
+        }
         let Connections { size, half_open, ipv6_size, ipv6_half_open, .. } = running.connections;
-        let connections = Connections { size, half_open, ipv6_size, ipv6_half_open, ..connections };
-        self.limits = sweep::Limits::new(&connections.timeouts, self.dataplane.clock());
-        self.alerts.reconfigure(&alerts);
-        self.director.reconfigure(Config { director, connections, load, alerts, virtual_services });
+        let config = Config {
+            director: running.director.clone(),
+            connections: Connections {
+                size,
+                half_open,
+                ipv6_size,
+                ipv6_half_open,
+                ..config.connections
+            },
+            ..config
+        };
+        self.limits = sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
+        self.alerts.reconfigure(&config.alerts);
+        self.director.reconfigure(config);
         self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {
             warn!(%error, "can't read the kernel's neighbours");
         }
         self.is_dirty = true;
+        info!("reloaded the configuration");
+        difference
+    }
+
+    /// Reads the configuration file again.
+    pub(super) async fn hang_up(&mut self) {
+        match self.options.load() {
+            Ok(config) => drop(self.reload(config, false).await),
+            Err(errors) => {
+                for error in errors.0 {
+                    error!(%error, "the configuration stays as it was");
+                }
+            }
+        }
     }
 
     /// Takes in news of a neighbour.
@@ -407,7 +439,7 @@ impl Agent {
     }
 
     /// Answers a request from the control socket.
-    pub(super) fn answer(&mut self, request: Request) {
+    pub(super) async fn answer(&mut self, request: Request) {
         // Who asked may have gone away meanwhile; then nobody needs the answer.
         match request {
             Request::Services(reply) => {
@@ -421,6 +453,17 @@ impl Agent {
                 drop(reply.send(Ok(rates)));
             }
             Request::Connections(reply) => drop(reply.send(Ok(self.connections()))),
+            Request::Reload(Reload { dry_run }, reply) => {
+                let reloaded = match self.options.load() {
+                    Ok(config) => {
+                        let Difference { changes, needs_restart } =
+                            self.reload(config, dry_run).await;
+                        Ok(Reloaded { changes, needs_restart })
+                    }
+                    Err(errors) => Err(ApiError { error: errors.to_string() }),
+                };
+                drop(reply.send(reloaded));
+            }
         }
     }
 
