@@ -5,9 +5,11 @@
 
 mod agent;
 mod checker;
+mod counts;
 mod drift;
 mod poller;
 mod rates;
+mod reach;
 mod report;
 
 use std::{io, path::PathBuf, time::Instant};
@@ -39,6 +41,7 @@ use crate::{
 use agent::{Agent, World};
 use checker::Checker;
 use poller::Poller;
+use reach::Reach;
 
 /// Requests that may wait for the loop before the socket has to.
 const REQUESTS: usize = 64;
@@ -143,7 +146,9 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let (checker, mut outcomes) = Checker::new();
     let (poller, mut reports) = Poller::new();
     let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);
-    let world = World { dataplane, netlink, links, checker, poller, alerts };
+    let reach = Reach::new(netlink);
+    reach.clear_vip_routes().await?;
+    let world = World { dataplane, reach, links, checker, poller, alerts };
     let mut agent = Agent::new(options, director, world, held);
     if takes_over {
         agent.take_over();
@@ -194,6 +199,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
             }
         }
     };
+    agent.close().await;
     stop_server.cancel();
     if !server.is_finished()
         && let Err(error) = server.await

@@ -31,6 +31,8 @@ pub struct Check {
     pub kind: Kind,
     /// Port that is asked; `None` for the service's own.
     pub port: Option<u16>,
+    /// Where the question goes.
+    pub via: Via,
     /// From the end of a check to the beginning of the next.
     pub interval: Duration,
     /// The same while it is unsure whether the real server has failed or is back.
@@ -43,6 +45,17 @@ pub struct Check {
     pub fall: u32,
     /// When a real server that comes and goes is held out; `None` for never.
     pub quarantine: Option<Quarantine>,
+}
+
+/// Where the question of a check goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Via {
+    /// To the real server's own address.
+    #[default]
+    Rip,
+    /// To the VIP at the real server's MAC, as the packets of clients do: so one that has not the VIP
+    /// fails.
+    Vip,
 }
 
 /// When a real server that comes and goes is held out, and for how long.

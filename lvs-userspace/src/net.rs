@@ -1,12 +1,14 @@
 //! The network around the director: the kernel's links, routes and neighbours, and the groups that
-//! IPv6 VIPs need.
+//! IPv6 VIPs need, and ways to VIPs for checks.
 
 mod neighbours;
 pub mod netlink;
 mod solicited;
+pub mod vip_routes;
 
 pub use neighbours::{Action, NeighbourState, Neighbours, TICK};
 pub use solicited::SolicitedNodes;
+pub use vip_routes::VipRoutes;
 
 use crate::model::MacAddr;
 

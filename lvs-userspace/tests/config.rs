@@ -209,6 +209,9 @@ check = "tcp"
 address = "192.0.2.16"
 check = { type = "exec" }
 [[virtual_service.real_server]]
+address = "192.0.2.18"
+check = { type = "ping", via = "vip" }
+[[virtual_service.real_server]]
 address = "192.0.2.17"
 check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" } }
 "#,
@@ -221,7 +224,7 @@ check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" 
             lvs.toml:9:22: virtual_service[1].inhibit_on_failure: found "yes"; expected true or false
             lvs.toml:12:32: virtual_service[1].real_server[1].check.path: means nothing to a check of type "tcp"
             lvs.toml:12:44: virtual_service[1].real_server[1].check.send: means nothing to a check of type "tcp"
-            lvs.toml:12:49: virtual_service[1].real_server[1].check.retries: there is no such key; expected one of body, command, expect, fall, fast_interval, host, interval, path, port, quarantine, rise, send, status, timeout, type, verify
+            lvs.toml:12:49: virtual_service[1].real_server[1].check.retries: there is no such key; expected one of body, command, expect, fall, fast_interval, host, interval, path, port, quarantine, rise, send, status, timeout, type, verify, via
             lvs.toml:15:33: virtual_service[1].real_server[2].check.path: found "health"; expected a path, like "/health"
             lvs.toml:15:52: virtual_service[1].real_server[2].check.status: found 99; expected an HTTP status from 100 to 599
             lvs.toml:15:63: virtual_service[1].real_server[2].check.port: found 0; expected a port from 1 to 65535
@@ -229,10 +232,11 @@ check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" 
             lvs.toml:21:9: virtual_service[1].real_server[4].check: the key type is missing
             lvs.toml:24:9: virtual_service[1].real_server[5].check: found string; expected a section
             lvs.toml:27:9: virtual_service[1].real_server[6].check: the key command is missing
-            lvs.toml:30:38: virtual_service[1].real_server[7].check.quarantine: the key hold is missing
-            lvs.toml:30:51: virtual_service[1].real_server[7].check.quarantine.failures: found 1; expected a number of failures from 2 to 100
-            lvs.toml:30:63: virtual_service[1].real_server[7].check.quarantine.within: found "0s"; expected a time from "1s" to "86400s", like "5m" or "90s"
-            lvs.toml:30:69: virtual_service[1].real_server[7].check.quarantine.time: there is no such key; expected one of failures, hold, within"#]],
+            lvs.toml:30:32: virtual_service[1].real_server[7].check.via: a check of type "ping" can't go through the VIP
+            lvs.toml:33:38: virtual_service[1].real_server[8].check.quarantine: the key hold is missing
+            lvs.toml:33:51: virtual_service[1].real_server[8].check.quarantine.failures: found 1; expected a number of failures from 2 to 100
+            lvs.toml:33:63: virtual_service[1].real_server[8].check.quarantine.within: found "0s"; expected a time from "1s" to "86400s", like "5m" or "90s"
+            lvs.toml:33:69: virtual_service[1].real_server[8].check.quarantine.time: there is no such key; expected one of failures, hold, within"#]],
     );
 }
 

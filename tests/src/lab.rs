@@ -156,6 +156,14 @@ impl Lab {
         server.with_context(|| format!("{host} has no web server"))?.signal(signal)
     }
 
+    /// Starts the web server of a real server again.
+    pub fn restart_web_server(&mut self, host: Host) -> Result<()> {
+        let at = Host::REAL_SERVERS.iter().position(|it| *it == host);
+        let server = at.and_then(|at| self.web_servers.get_mut(at));
+        *server.with_context(|| format!("{host} has no web server"))? = web::restart(host)?;
+        Ok(())
+    }
+
     /// Calls `f` in the network of `host`: sockets that it opens stay there.
     pub fn within<T: Send>(&self, host: Host, f: impl FnOnce() -> T + Send) -> Result<T> {
         host.within(f)

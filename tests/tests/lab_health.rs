@@ -1,13 +1,27 @@
 //! Real servers that fail, and come back.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
-use lvs_tests::lab::{Host, Lab, Lvsd, Options, VIP, config, service, wait_for};
+use lvs_tests::lab::{Host, Lab, Lvsd, Options, VIP, VIP_V6, config, service, wait_for};
 use nix::sys::signal::Signal;
 
 /// So soon must a real server be out, or back: far later than the checks allow.
 const SOON: Duration = Duration::from_secs(10);
+
+/// A VIP that the lab does not know.
+const OTHER_VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 101);
 
 /// Quick checks of this type.
 fn check(kind: &str) -> String {
@@ -134,6 +148,162 @@ fn a_reload_that_brings_checks_takes_nobody_out() -> Result<()> {
     let list = lvsd.services()?;
     let servers = list["services"][0]["real_servers"].as_array().context("no real servers")?;
     assert!(servers.iter().all(|it| it["health"] == "up"), "{list:#}");
+    assert_eq!(who_answers(&lab)?, names(&["rs1", "rs2", "rs3"]));
+    Ok(())
+}
+
+/// A real server that works, but has not the VIP: only a check that goes the way of clients finds that
+/// out. It does so on the standby, too, which nobody sends anything to.
+#[test]
+fn a_real_server_without_the_vip_is_found_out_through_the_vip() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    for (number, host) in [Host::Director, Host::Standby].into_iter().enumerate() {
+        for (kind, via) in [("tcp", "rip"), ("tcp", "vip"), ("http", "vip")] {
+            let keys = check(kind).replace("type", &format!("via = \"{via}\", type"));
+            // The two are not to answer for the same VIP.
+            let vip = if number == 0 { VIP } else { OTHER_VIP };
+            let vips = |verb: &str, host| -> Result<()> {
+                lab.run(host, &["ip", "addr", verb, &format!("{vip}/32"), "dev", "lo"])?;
+                Ok(())
+            };
+            if number == 1 {
+                for host in Host::REAL_SERVERS {
+                    vips("add", host)?;
+                }
+            }
+            let text = web(&keys).replace(&VIP.to_string(), &vip.to_string());
+            let lvsd = lab.start_lvsd(host, &text)?;
+            lvsd.wait_until_up()?;
+            vips("del", Host::Rs2)?;
+            let found = ["up", if via == "vip" { "down" } else { "up" }, "up"];
+            wait_for_health(&lvsd, found).context(format!("{kind} {via}"))?;
+            vips("add", Host::Rs2)?;
+            wait_for_health(&lvsd, ["up"; 3])?;
+            assert_eq!(lvsd.stop()?.code(), Some(0));
+            for version in ["-4", "-6"] {
+                let rules = lab.run(host, &["ip", version, "rule"])?;
+                assert!(!rules.contains("fwmark"), "{rules}");
+            }
+            lab.detach_all(host)?;
+            if number == 1 {
+                for host in Host::REAL_SERVERS {
+                    vips("del", host)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn checks_go_through_ipv6_vips_and_around_those_of_the_director_itself() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let keys = check("http").replace("type", "via = \"vip\", type");
+    let servers = Host::REAL_SERVERS.map(|host| (host, 1));
+    let text =
+        config(Host::Director, [1, 1, 1]).split("[[virtual_service]]").next().map(str::to_owned);
+    let text =
+        text.context("no configuration")? + &service(VIP_V6.into(), 80, "tcp", &keys, &servers);
+    let lvsd = lab.start_lvsd(Host::Director, &text)?;
+    lvsd.wait_until_up()?;
+    lab.run(Host::Rs3, &["ip", "addr", "del", &format!("{VIP_V6}/128"), "dev", "lo"])?;
+    wait_for_health(&lvsd, ["up", "up", "down"])?;
+    // Whatever it asks then is itself.
+    lab.run(
+        Host::Director,
+        &["ip", "addr", "add", &format!("{VIP_V6}/128"), "dev", "lo", "nodad"],
+    )?;
+    wait_for_health(&lvsd, ["down"; 3])?;
+    assert!(lvsd.log().contains("is on an interface of this machine"), "{}", lvsd.log());
+    Ok(())
+}
+
+/// What answers in the place of a web server until it is dropped.
+struct Impostor(Arc<AtomicBool>);
+
+impl Impostor {
+    /// One that says this, after so long.
+    fn start(lab: &Lab, host: Host, says: &'static str, after: Duration) -> Result<Self> {
+        let listener = lab.within(host, || TcpListener::bind(SocketAddr::from(([0; 4], 80))))??;
+        listener.set_nonblocking(true)?;
+        let end = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&end);
+        thread::spawn(move || {
+            let mut open = Vec::new();
+            while !ends.load(Relaxed) {
+                if let Ok((mut stream, _)) = listener.accept() {
+                    thread::sleep(after);
+                    // Who asked may have had enough.
+                    drop(stream.write_all(says.as_bytes()));
+                    open.push(stream);
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Ok(Self(end))
+    }
+}
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// Refuses, says nothing, answers too late, with an error, or with something else.
+#[test]
+fn who_does_not_answer_as_it_should_is_out_until_it_does() -> Result<()> {
+    let keys = check("http").replace("type", "body = \"rs\", type");
+    let (mut lab, lvsd) = start(&keys)?;
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nrs1\n";
+    let error = "HTTP/1.1 500 No\r\nContent-Length: 3\r\nConnection: close\r\n\r\nrs1";
+    let other = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
+    let soon = Duration::ZERO;
+    let cases = [
+        ("Connection refused", None),
+        ("500", Some((error, soon))),
+        ("but without", Some((other, soon))),
+        ("no answer within", Some((ok, Duration::from_millis(600)))),
+        ("no answer within", Some(("", soon))),
+        ("did not answer", Some(("SSH-2.0-OpenSSH\r\n", soon))),
+    ];
+    for (reason, says) in cases {
+        lab.signal_web_server(Host::Rs1, Signal::SIGKILL)?;
+        let impostor = match says {
+            Some((text, after)) => Some(wait_for("the port", SOON, || {
+                Impostor::start(&lab, Host::Rs1, text, after).ok()
+            })?),
+            None => None,
+        };
+        wait_for_health(&lvsd, ["down", "up", "up"]).context(reason)?;
+        let log = lvsd.log();
+        let last = log.lines().rfind(|line| line.contains("out of service"));
+        assert!(last.is_some_and(|line| line.contains(reason)), "{reason}: {last:?}");
+        assert_eq!(who_answers(&lab)?, names(&["rs2", "rs3"]));
+        drop(impostor);
+        wait_for("the web server", SOON, || lab.restart_web_server(Host::Rs1).ok())?;
+        wait_for_health(&lvsd, ["up"; 3])?;
+        assert_eq!(who_answers(&lab)?, names(&["rs1", "rs2", "rs3"]));
+    }
+    Ok(())
+}
+
+/// As clients see it: once the time is over that the checks take to find a failure out, not one request
+/// fails; and when it is over, the real server is back.
+#[test]
+fn from_then_on_no_request_fails() -> Result<()> {
+    let keys = check("http");
+    let (mut lab, lvsd) = start(&keys)?;
+    // fall x interval + timeout, and what the machine that runs this may take.
+    let time = 2 * Duration::from_millis(200) + Duration::from_millis(300);
+    lab.signal_web_server(Host::Rs3, Signal::SIGSTOP)?;
+    wait_for_health(&lvsd, ["up", "up", "down"])?;
+    let end = Instant::now() + 5 * time;
+    while Instant::now() < end {
+        assert_eq!(who_answers(&lab)?, names(&["rs1", "rs2"]));
+    }
+    lab.signal_web_server(Host::Rs3, Signal::SIGCONT)?;
+    wait_for_health(&lvsd, ["up"; 3])?;
     assert_eq!(who_answers(&lab)?, names(&["rs1", "rs2", "rs3"]));
     Ok(())
 }

@@ -6,7 +6,9 @@ use super::{
     reader::{At, Reader},
     values::{boolean, command, duration, http_path, milliseconds, number, one_of, text},
 };
-use crate::health::{Check, Http, Kind, Quarantine, Tls, Udp};
+use crate::health::{Check, Http, Kind, Quarantine, Tls, Udp, Via};
+
+const VIAS: [(&str, Via); 2] = [("rip", Via::Rip), ("vip", Via::Vip)];
 
 /// The types, each with the keys that it has besides those of all.
 const TYPES: [(&str, &[&str]); 7] = [
@@ -35,6 +37,7 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
     let rise = count("rise").map_or(2, |at| at.value);
     let fall = count("fall").map_or(3, |at| at.value);
     let port = section.optional("port", number("a port", 1..=u16::MAX)).map(|at| at.value);
+    let via = section.optional("via", one_of(&VIAS));
 
     let http = Http {
         path: section.optional("path", http_path).map_or("/".to_owned(), |at| at.value),
@@ -59,6 +62,13 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
 
     let At { value: (name, keys), .. } = kind?;
     section.refuse_others(name, keys, TYPES.iter().flat_map(|(_, keys)| keys.iter().copied()));
+    if let Some(via) =
+        via.as_ref().filter(|at| at.value == Via::Vip && ["ping", "exec"].contains(&name))
+    {
+        let message = format!("a check of type {name:?} can't go through the VIP");
+        section.problem(&via.span, "via", &message);
+    }
+    let via = via.map(|at| at.value).unwrap_or_default();
     let kind = match name {
         "none" => return Some(None),
         "tcp" => Kind::Tcp,
@@ -71,7 +81,7 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         "udp" => Kind::Udp(udp),
         _ => Kind::Exec(command?.value),
     };
-    Some(Some(Check { kind, port, interval, fast_interval, timeout, rise, fall, quarantine }))
+    Some(Some(Check { kind, port, via, interval, fast_interval, timeout, rise, fall, quarantine }))
 }
 
 /// When a real server that comes and goes is held out.

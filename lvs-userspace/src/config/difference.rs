@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
 use super::{Config, Connections, RealServer, VirtualService};
-use crate::health::Check;
+use crate::health::{Check, Via};
 
 /// What changes from one configuration to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,13 +137,16 @@ fn real_server_fields(real_server: &RealServer) -> Fields {
 }
 
 fn check_text(check: &Check) -> String {
-    let Check { kind, port, interval, fast_interval, timeout, rise, fall, quarantine } = check;
+    let Check { kind, port, via, interval, fast_interval, timeout, rise, fall, quarantine } = check;
     let mut text = format!(
         "{kind:?} every {} ({}) within {} rise {rise} fall {fall}",
         time(*interval),
         time(*fast_interval),
         time(*timeout),
     );
+    if *via == Via::Vip {
+        text += " through the VIP";
+    }
     if let Some(port) = port {
         text += &format!(" port {port}");
     }

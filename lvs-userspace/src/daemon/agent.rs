@@ -1,7 +1,6 @@
 //! The state of a running director, and what each event does to it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -11,9 +10,9 @@ use tracing::{debug, error, info, warn};
 use super::{
     Options, RunError,
     checker::{Checker, Done},
-    drift::Drift,
+    counts::Counts,
     poller::{Asked, Poller},
-    rates::{self, Rates},
+    reach::{Moved, Reach},
     report,
 };
 use crate::{
@@ -21,26 +20,18 @@ use crate::{
     config::{self, Config, Connections, Difference},
     control::api::{ApiError, Reload, Reloaded, Request},
     dataplane::{
-        Dataplane as _, Neighbour, SyncError, Synchroniser, Tables,
+        Neighbour, SyncError, Synchroniser, Tables,
         bpf::{AttachedAs, BpfDataplane},
-        restored,
-        sweep::{self, Count},
+        restored, sweep,
     },
     director::{Director, Event},
-    health,
+    health::{self, Via},
     load::News,
-    model::{MacAddr, ServiceId},
-    net::{
-        Action, Link, NeighbourState, Neighbours, SolicitedNodes,
-        netlink::{NetError, Netlink},
-    },
+    net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
 };
 
 /// How often to look whether the maps still hold what was written.
 const COMPARE: Duration = Duration::from_secs(10);
-
-/// How often to look for a way to the real servers that there was none to.
-const SEARCH: Duration = Duration::from_secs(10);
 
 /// An interface that is to run the program.
 #[derive(Debug)]
@@ -50,21 +41,10 @@ pub(super) struct AttachedLink {
     pub(super) attached_as: Option<AttachedAs>,
 }
 
-/// The way to a real server.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    /// Interface that the kernel reaches it by.
-    interface: u32,
-    /// Interface that frames to it leave by: the same, or the one that it is a VLAN of.
-    exit: u32,
-    vlan: Option<u16>,
-    source_mac: MacAddr,
-}
-
 /// All that the agent acts on, and through.
 pub(super) struct World {
     pub(super) dataplane: BpfDataplane,
-    pub(super) netlink: Netlink,
+    pub(super) reach: Reach,
     /// The interfaces that the program is to be attached to.
     pub(super) links: Vec<Link>,
     pub(super) checker: Checker,
@@ -77,26 +57,13 @@ pub(super) struct Agent {
     options: Options,
     director: Director,
     dataplane: BpfDataplane,
-    netlink: Netlink,
+    reach: Reach,
     links: Vec<AttachedLink>,
-    neighbours: Neighbours,
     solicited: SolicitedNodes,
     checker: Checker,
     poller: Poller,
     alerts: Alerts,
-    /// The way to each real server.
-    ways: BTreeMap<IpAddr, Way>,
-    /// How long connections may be silent.
-    limits: sweep::Limits,
-    /// The connections of each real server, by its index.
-    connections: HashMap<u32, Count>,
-    drift: Drift,
-    /// Rates of the services, and of each one's real servers.
-    service_rates: Rates<ServiceId>,
-    real_server_rates: Rates<(ServiceId, IpAddr)>,
-    next_sweep: Instant,
-    next_rates: Instant,
-    next_search: Instant,
+    counts: Counts,
     next_comparison: Instant,
     /// What the maps hold.
     tables: Synchroniser,
@@ -107,7 +74,7 @@ pub(super) struct Agent {
 impl Agent {
     /// One whose maps hold this.
     pub(super) fn new(options: Options, director: Director, world: World, held: Tables) -> Self {
-        let World { dataplane, netlink, links, checker, poller, alerts } = world;
+        let World { dataplane, reach, links, checker, poller, alerts } = world;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
@@ -115,22 +82,13 @@ impl Agent {
             options,
             director,
             dataplane,
-            netlink,
+            reach,
             links: links.into_iter().map(|link| AttachedLink { link, attached_as: None }).collect(),
-            neighbours: Neighbours::default(),
             solicited: SolicitedNodes::default(),
             checker,
             poller,
             alerts,
-            ways: BTreeMap::new(),
-            limits,
-            connections: HashMap::new(),
-            drift: Drift::default(),
-            service_rates: Rates::default(),
-            real_server_rates: Rates::default(),
-            next_sweep: Instant::now(),
-            next_rates: Instant::now(),
-            next_search: Instant::now(),
+            counts: Counts::new(limits, Instant::now()),
             next_comparison: Instant::now() + COMPARE,
             is_dirty: false,
         }
@@ -143,15 +101,13 @@ impl Agent {
     /// Goes on where the lvsd before has ended: its real servers are where they were, and its
     /// connections are known.
     pub(super) fn take_over(&mut self) {
-        self.neighbours.watch(&self.director.real_server_addresses());
         for before in restored(self.tables.actual()) {
             if let Some(Neighbour { mac, .. }) = before.neighbour {
-                let state = NeighbourState::Unconfirmed(mac);
-                self.neighbours.news(before.address, state, Instant::now());
+                self.reach.remember(before.address, mac);
             }
         }
         // Before a place is given again that a connection still names.
-        self.sweep();
+        self.counts.sweep(&self.dataplane, self.tables.actual());
     }
 
     /// What is the case now was so before: nobody is told.
@@ -180,7 +136,8 @@ impl Agent {
 
     /// Begins the checks that are due.
     pub(super) fn start_checks(&mut self) {
-        self.checker.start_due(Instant::now());
+        let reach = &self.reach;
+        self.checker.start_due(Instant::now(), |real_server| reach.mark(real_server));
     }
 
     /// Takes in what a check has found.
@@ -235,8 +192,9 @@ impl Agent {
         }
     }
 
-    /// Has the checks of the configuration made, and the load reports asked for. At the start, and when a real server is new, it is
-    /// out of service until it has passed; one that was in service unchecked stays there.
+    /// Has the checks of the configuration made, and the load reports asked for. At the start, and
+    /// when a real server is new, it is out of service until it has passed; one that was in service
+    /// unchecked stays there.
     pub(super) fn check_real_servers(&mut self) {
         let targets: Vec<_> = self
             .director
@@ -249,60 +207,16 @@ impl Agent {
         self.poller.reconfigure(load, &self.director.load_agents(), now);
     }
 
-    /// Finds the interfaces of the real servers, and takes in what the kernel knows already.
+    /// Finds the real servers on the network.
     pub(super) async fn find_real_servers(&mut self) -> Result<(), NetError> {
+        let checks = self.director.checks();
+        let through_vip = checks.filter(|(_, check)| check.via == Via::Vip);
+        let through_vip = through_vip.map(|(target, _)| target).collect();
         let addresses = self.director.real_server_addresses();
-        self.neighbours.watch(&addresses);
-        self.ways.clear();
-        self.find_ways().await;
-        for (interface, address, state) in self.netlink.neighbours().await? {
-            // How old a confirmation is, a dump does not say.
-            let state = match state {
-                NeighbourState::Confirmed(mac) => NeighbourState::Unconfirmed(mac),
-                NeighbourState::Permanent(_)
-                | NeighbourState::Unconfirmed(_)
-                | NeighbourState::Failed => state,
-            };
-            if self.is_way(address, interface) {
-                self.neighbours.news(address, state, Instant::now());
-            }
-        }
-        let known: Vec<_> = self.neighbours.known().collect();
-        for (address, mac) in known {
-            self.neighbour(address, Some(mac));
+        for moved in self.reach.watch(addresses, through_vip).await? {
+            self.moved(moved);
         }
         Ok(())
-    }
-
-    /// Finds the way to the real servers that there was none to.
-    async fn find_ways(&mut self) {
-        self.next_search = Instant::now() + SEARCH;
-        for address in self.director.real_server_addresses() {
-            if self.ways.contains_key(&address) {
-                continue;
-            }
-            match self.way_to(address).await {
-                Ok(way) => {
-                    self.ways.insert(address, way);
-                }
-                Err(error) => warn!(%address, %error, "a real server can't be reached"),
-            }
-        }
-    }
-
-    /// The way to an address: through an interface, or through a VLAN of one.
-    async fn way_to(&self, address: IpAddr) -> Result<Way, NetError> {
-        let index = self.netlink.interface_to(address).await?;
-        let link = self.netlink.link_by_index(index).await?;
-        let (exit, vlan) = match link.vlan_of {
-            Some((parent, id)) => (parent, Some(id)),
-            None => (index, None),
-        };
-        Ok(Way { interface: index, exit, vlan, source_mac: link.mac })
-    }
-
-    fn is_way(&self, address: IpAddr, interface: u32) -> bool {
-        self.ways.get(&address).is_some_and(|way| way.interface == interface)
     }
 
     /// Goes by another configuration from now on, except for what needs a restart. Connections stay
@@ -331,7 +245,8 @@ impl Agent {
             },
             ..config
         };
-        self.limits = sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
+        self.counts.limits =
+            sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
         self.alerts.reconfigure(&config.alerts);
         self.director.reconfigure(config);
         self.check_real_servers();
@@ -357,85 +272,44 @@ impl Agent {
 
     /// Takes in news of a neighbour.
     pub(super) fn news(&mut self, interface: u32, address: IpAddr, state: NeighbourState) {
-        if !self.is_way(address, interface) {
-            return;
+        if let Some(moved) = self.reach.news(interface, address, state) {
+            self.moved(moved);
         }
-        if let Some(mac) = self.neighbours.news(address, state, Instant::now()) {
-            self.neighbour(address, mac);
-        }
+    }
+
+    /// Tells the director where a real server is.
+    fn moved(&mut self, (address, place): Moved) {
+        self.is_dirty |= self.director.handle(Event::Neighbour(address, place), Instant::now());
     }
 
     /// Does what is due.
     pub(super) async fn tick(&mut self) {
         let now = Instant::now();
-        for action in self.neighbours.tick(now) {
-            let (Action::Probe(address, _)
-            | Action::Resolve(address)
-            | Action::ForgetAndResolve(address)) = action;
-            let Some(way) = self.ways.get(&address) else { continue };
-            if let Err(error) = self.netlink.act(way.interface, action).await {
-                warn!(%address, %error, "can't ask for a real server's MAC");
-            }
-        }
+        self.reach.tick(now).await;
         self.is_dirty |= self.tables.is_due(now) | self.director.tick(now);
         if now >= self.next_comparison {
             self.next_comparison = now + COMPARE;
             self.compare();
         }
-        if now >= self.next_search {
-            self.find_ways().await;
+        if self.counts.are_rates_due(now) {
+            let (placement, config) = (self.tables.placement(), self.director.config());
+            self.counts.measure(&self.dataplane, placement, config, now);
         }
-        if now >= self.next_rates {
-            self.next_rates = now + rates::INTERVAL;
-            self.measure(now);
-        }
-        if now >= self.next_sweep {
-            self.next_sweep = now + sweep::INTERVAL;
+        if self.counts.is_sweep_due(now) {
             self.sweep();
         }
     }
 
-    /// Looks how far the counters have come.
-    fn measure(&mut self, now: Instant) {
-        let mut services = Vec::new();
-        let mut real_servers = Vec::new();
-        for service in &self.director.config().virtual_services {
-            let id = service.id;
-            let Some(index) = self.tables.placement().service(&id) else { continue };
-            match self.dataplane.service_traffic(index) {
-                Ok(traffic) => services.push((id, traffic)),
-                Err(error) => debug!(%id, %error, "can't read the counters of a service"),
-            }
-            for address in service.real_servers.iter().map(|it| it.address) {
-                let Some(index) = self.tables.placement().real_server(&id, address) else {
-                    continue;
-                };
-                match self.dataplane.real_server_traffic(index) {
-                    Ok(traffic) => real_servers.push(((id, address), traffic)),
-                    Err(error) => debug!(%address, %error, "can't read a real server's counters"),
-                }
-            }
-        }
-        self.service_rates.look(services, now);
-        self.real_server_rates.look(real_servers, now);
+    /// Counts connections, and lets go of real servers that have none left.
+    fn sweep(&mut self) {
+        self.counts.sweep(&self.dataplane, self.tables.actual());
+        let connections = &self.counts.connections;
+        self.is_dirty |= self.tables.release(|index| connections.contains_key(&index));
     }
 
-    /// Forgets old connections, counts the others, and mends what the program counts.
-    fn sweep(&mut self) {
-        let held = &self.tables.actual().real_servers;
-        let vacant = |index| !held.contains_key(&index);
-        let counts = self.dataplane.sweep(&self.limits, &vacant).counts;
-        for &index in held.keys() {
-            let held = counts.get(&index).copied().unwrap_or_default();
-            let counted = self.dataplane.counted(index);
-            if let Some(correction) = self.drift.correction(index, held, counted) {
-                debug!(index, ?correction, "the program's count of connections was off");
-                self.dataplane.correct(index, correction);
-            }
-        }
-        self.connections = counts;
-        let connections = &self.connections;
-        self.is_dirty |= self.tables.release(|index| connections.contains_key(&index));
+    /// Lets go of what is of use only while lvsd runs.
+    pub(super) async fn close(&mut self) {
+        self.reach.close().await;
     }
 
     /// Answers a request from the control socket.
@@ -449,7 +323,11 @@ impl Agent {
             Request::Status(reply) => drop(reply.send(self.status())),
             Request::Rates(reply) => {
                 let config = self.director.config();
-                let rates = report::rates(config, &self.service_rates, &self.real_server_rates);
+                let rates = report::rates(
+                    config,
+                    &self.counts.service_rates,
+                    &self.counts.real_server_rates,
+                );
                 drop(reply.send(Ok(rates)));
             }
             Request::Connections(reply) => drop(reply.send(Ok(self.connections()))),
@@ -472,13 +350,13 @@ impl Agent {
             &self.director,
             self.tables.placement(),
             &self.dataplane,
-            &self.connections,
+            &self.counts.connections,
         )
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 
     fn connections(&self) -> crate::control::api::Connections {
-        report::connections(self.tables.placement(), &self.dataplane, &self.limits)
+        report::connections(self.tables.placement(), &self.dataplane, &self.counts.limits)
     }
 
     fn status(&self) -> Result<crate::control::api::Status, ApiError> {
@@ -489,17 +367,6 @@ impl Agent {
             self.tables.out_of_sync(),
         )
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
-    }
-
-    /// Tells the director where a real server is.
-    fn neighbour(&mut self, address: IpAddr, mac: Option<MacAddr>) {
-        let place = mac.and_then(|mac| self.place(address, mac));
-        self.is_dirty |= self.director.handle(Event::Neighbour(address, place), Instant::now());
-    }
-
-    fn place(&self, address: IpAddr, mac: MacAddr) -> Option<Neighbour> {
-        let Way { exit, vlan, source_mac, .. } = *self.ways.get(&address)?;
-        Some(Neighbour { mac, interface: exit, source_mac, vlan })
     }
 
     /// Tells what has changed, and makes the maps follow. To be called after whatever was done.
@@ -520,7 +387,7 @@ impl Agent {
     /// Makes the maps what they should be.
     pub(super) fn synchronise(&mut self) -> Result<(), SyncError> {
         // Frames may leave by interfaces, too, that the program is not attached to.
-        let exits = self.ways.values().map(|way| (way.exit, way.source_mac));
+        let exits = self.reach.exits();
         let links = self.links.iter().map(|it| (it.link.index, it.link.mac));
         let interfaces = exits.chain(links).collect();
         let clock = *self.dataplane.clock();

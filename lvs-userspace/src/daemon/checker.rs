@@ -1,6 +1,7 @@
 //! Makes the checks when they are due, each in a task of its own.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -51,12 +52,13 @@ impl Checker {
         self.monitors.next()
     }
 
-    /// Begins the checks that are due.
-    pub(super) fn start_due(&mut self, now: Instant) {
+    /// Begins the checks that are due. `mark` is that of packets to a VIP at a real server.
+    pub(super) fn start_due(&mut self, now: Instant, mark: impl Fn(IpAddr) -> Option<u32>) {
         for due in self.monitors.take_due(now) {
+            let mark = mark(due.target.real_server);
             let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
             tokio::spawn(async move {
-                let outcome = probe(due.target, &due.check, &tools).await;
+                let outcome = probe(due.target, &due.check, mark, &tools).await;
                 // At the end nobody wants to know any more.
                 done.send(Done { target: due.target, round: due.round, outcome }).await.ok();
             });

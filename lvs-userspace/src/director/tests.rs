@@ -3,7 +3,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use super::*;
 use crate::{
     alert, config,
-    health::Kind,
+    health::{Kind, Via},
     load::{self, Admin},
     model::{MacAddr, Protocol},
 };
@@ -68,6 +68,7 @@ fn check() -> Check {
     Check {
         kind: Kind::Tcp,
         port: None,
+        via: Via::Rip,
         interval: Duration::from_secs(2),
         fast_interval: Duration::from_secs(1),
         timeout: Duration::from_secs(1),

@@ -2,8 +2,8 @@
 
 mod exec;
 mod http;
+mod peer;
 mod ping;
-mod tcp;
 mod tls;
 mod udp;
 
@@ -11,7 +11,8 @@ use std::{net::SocketAddr, time::Instant};
 
 use tokio::time::timeout;
 
-use super::{Check, Kind, Outcome, Target};
+use super::{Check, Kind, Outcome, Target, Via};
+use peer::Peer;
 use ping::Pinger;
 use tls::Connectors;
 
@@ -22,19 +23,26 @@ pub struct Tools {
     connectors: Connectors,
 }
 
-/// Asks a real server, within the check's timeout.
-pub async fn probe(target: Target, check: &Check, tools: &Tools) -> Outcome {
+/// Asks a real server, within the check's timeout; `mark` is what packets to a VIP at that real server
+/// carry.
+pub async fn probe(target: Target, check: &Check, mark: Option<u32>, tools: &Tools) -> Outcome {
     let port = check.port.unwrap_or(target.service.port);
-    let address = SocketAddr::new(target.real_server, port);
+    let peer = match (check.via, mark) {
+        (Via::Rip, _) => Peer { address: SocketAddr::new(target.real_server, port), mark: None },
+        (Via::Vip, Some(_)) => {
+            Peer { address: SocketAddr::new(target.service.address, port), mark }
+        }
+        (Via::Vip, None) => return Err("there is no way to it through the VIP".to_owned()),
+    };
     let start = Instant::now();
     let asked = async {
         match &check.kind {
-            Kind::Tcp => tcp::probe(address).await,
+            Kind::Tcp => peer.connect().await.map(drop),
             Kind::Ping => tools.pinger.probe(target.real_server, check.timeout).await,
             Kind::Http(http) => {
-                http::probe(address, target.service.address, http, &tools.connectors).await
+                http::probe(peer, target.service.address, http, &tools.connectors).await
             }
-            Kind::Udp(udp) => udp::probe(address, udp, check.timeout).await,
+            Kind::Udp(udp) => udp::probe(peer, udp, check.timeout).await,
             Kind::Exec(command) => exec::probe(target, port, command).await,
         }
     };

@@ -5,6 +5,7 @@
 )]
 
 mod addresses;
+mod vip_routes;
 
 use std::net::IpAddr;
 

@@ -18,6 +18,13 @@ pub(super) fn start() -> Result<Vec<Process>> {
     Ok(servers.into_iter().map(|(_, server)| server).collect())
 }
 
+/// Starts one, and waits until it answers.
+pub(super) fn restart(host: Host) -> Result<Process> {
+    let mut server = spawn(host)?;
+    wait_until_ready(host, &mut server)?;
+    Ok(server)
+}
+
 /// Starts one; all its files are under the lab's directory.
 fn spawn(host: Host) -> Result<Process> {
     let directory = Path::new(DIRECTORY).join(host.name());

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    health::{Kind, Quarantine},
+    health::{Kind, Quarantine, Via},
     model::{Protocol, ServiceId},
 };
 
@@ -24,6 +24,7 @@ fn check() -> Check {
     Check {
         kind: Kind::Tcp,
         port: None,
+        via: Via::Rip,
         interval: INTERVAL,
         fast_interval: FAST,
         timeout: Duration::from_secs(1),

@@ -1,23 +1,20 @@
 //! An HTTP request over a connection of its own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{tls::Connectors, udp::contains};
+use super::{peer::Peer, tls::Connectors, udp::contains};
 use crate::health::Http;
 
 /// So much of a body is looked at, in bytes.
 const LONGEST: usize = 1 << 20;
 
 pub(super) async fn probe(
-    address: SocketAddr,
+    peer: Peer,
     vip: IpAddr,
     http: &Http,
     connectors: &Connectors,
@@ -26,9 +23,7 @@ pub(super) async fn probe(
         IpAddr::V4(vip) => vip.to_string(),
         IpAddr::V6(vip) => format!("[{vip}]"),
     });
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| format!("can't connect to {address}: {error}"))?;
+    let stream = peer.connect().await?;
     let judged = match http.tls {
         None => exchange(stream, &host, http).await,
         Some(tls) => {
@@ -36,11 +31,11 @@ pub(super) async fn probe(
             let stream = connectors
                 .connect(stream, name, tls.verify)
                 .await
-                .map_err(|error| format!("TLS with {address} as {host}: {error}"))?;
+                .map_err(|error| format!("TLS with {peer} as {host}: {error}"))?;
             exchange(stream, &host, http).await
         }
     };
-    judged.map_err(|error| format!("{address}{} {error}", http.path))
+    judged.map_err(|error| format!("{peer}{} {error}", http.path))
 }
 
 /// Asks, and judges the answer.

@@ -20,6 +20,7 @@ fn check(kind: Kind, port: u16) -> Check {
     Check {
         kind,
         port: Some(port),
+        via: Via::Rip,
         interval: Duration::from_secs(1),
         fast_interval: Duration::from_secs(1),
         timeout: Duration::from_secs(2),
@@ -35,7 +36,7 @@ fn target(real_server: IpAddr) -> Target {
 }
 
 async fn ask(kind: Kind, port: u16) -> Outcome {
-    probe(target(Ipv4Addr::LOCALHOST.into()), &check(kind, port), &Tools::default()).await
+    probe(target(Ipv4Addr::LOCALHOST.into()), &check(kind, port), None, &Tools::default()).await
 }
 
 /// The reason of a failure.
@@ -101,7 +102,7 @@ async fn who_is_silent_fails_when_the_time_is_over() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let quick = Check { timeout: Duration::from_millis(50), ..check(Kind::Http(http()), port) };
-    let outcome = probe(target(Ipv4Addr::LOCALHOST.into()), &quick, &Tools::default()).await;
+    let outcome = probe(target(Ipv4Addr::LOCALHOST.into()), &quick, None, &Tools::default()).await;
     assert_eq!(outcome, Err("no answer within 50ms".to_owned()));
 }
 
@@ -173,7 +174,7 @@ async fn a_program_that_hangs_is_killed_with_its_children() {
     let script = format!("sleep 1000 & echo $! $$ > {}; wait", file.display());
     let command = ["/bin/sh", "-c", &script, "sh"].map(str::to_owned).into();
     let quick = Check { timeout: Duration::from_millis(300), ..check(Kind::Exec(command), 99) };
-    let outcome = probe(target(Ipv4Addr::LOCALHOST.into()), &quick, &Tools::default()).await;
+    let outcome = probe(target(Ipv4Addr::LOCALHOST.into()), &quick, None, &Tools::default()).await;
     assert_eq!(outcome, Err("no answer within 300ms".to_owned()));
     let is_gone = |pid: &str| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -189,7 +190,7 @@ async fn a_program_that_hangs_is_killed_with_its_children() {
 #[tokio::test]
 async fn a_ping_is_answered_or_says_why_not() {
     for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-        match probe(target(address), &check(Kind::Ping, 1), &Tools::default()).await {
+        match probe(target(address), &check(Kind::Ping, 1), None, &Tools::default()).await {
             Ok(took) => assert!(took < Duration::from_secs(2)),
             Err(reason) => assert!(reason.contains("ping"), "{reason}"),
         }

@@ -1,26 +1,18 @@
 //! A datagram, and its answer.
 
-use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tokio::{net::UdpSocket, time::timeout};
+use tokio::time::timeout;
 
+use super::peer::Peer;
 use crate::health::Udp;
 
 /// The longest answer that is looked at, in bytes.
 const LONGEST: usize = 65_535;
 
-pub(super) async fn probe(address: SocketAddr, udp: &Udp, limit: Duration) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("can't ask {address}: {error}");
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await.map_err(failed)?;
-    // Connected, so that the kernel tells when nobody listens there.
-    socket.connect(address).await.map_err(failed)?;
+pub(super) async fn probe(peer: Peer, udp: &Udp, limit: Duration) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("can't ask {peer}: {error}");
+    let socket = peer.datagrams().await?;
     socket.send(udp.send.as_bytes()).await.map_err(failed)?;
     let mut answer = vec![0; LONGEST];
     match (timeout(limit.mul_f64(0.9), socket.recv(&mut answer)).await, &udp.expect) {
@@ -30,12 +22,12 @@ pub(super) async fn probe(address: SocketAddr, udp: &Udp, limit: Duration) -> Re
                 Ok(())
             } else {
                 let answer = String::from_utf8_lossy(&answer[..answer.len().min(60)]);
-                Err(format!("{address} answered {answer:?}, without {expected:?} in it"))
+                Err(format!("{peer} answered {answer:?}, without {expected:?} in it"))
             }
         }
         (Ok(Ok(_)), None) | (Err(_), None) => Ok(()),
         (Ok(Err(error)), _) => Err(failed(error)),
-        (Err(_), Some(_)) => Err(format!("{address} did not answer")),
+        (Err(_), Some(_)) => Err(format!("{peer} did not answer")),
     }
 }
 

@@ -1,0 +1,115 @@
+//! The connections and the traffic of services and real servers, looked at again and again.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use tracing::debug;
+
+use super::{
+    drift::Drift,
+    rates::{self, Rates},
+};
+use crate::{
+    config::Config,
+    dataplane::{
+        Dataplane as _, Placement, Tables,
+        bpf::BpfDataplane,
+        sweep::{self, Count},
+    },
+    model::ServiceId,
+};
+
+/// What was seen last.
+pub(super) struct Counts {
+    /// How long connections may be silent.
+    pub(super) limits: sweep::Limits,
+    /// The connections of each real server, by its index.
+    pub(super) connections: HashMap<u32, Count>,
+    /// Rates of the services, and of each one's real servers.
+    pub(super) service_rates: Rates<ServiceId>,
+    pub(super) real_server_rates: Rates<(ServiceId, IpAddr)>,
+    drift: Drift,
+    next_sweep: Instant,
+    next_rates: Instant,
+}
+
+impl Counts {
+    pub(super) fn new(limits: sweep::Limits, now: Instant) -> Self {
+        Self {
+            limits,
+            connections: HashMap::new(),
+            service_rates: Rates::default(),
+            real_server_rates: Rates::default(),
+            drift: Drift::default(),
+            next_sweep: now,
+            next_rates: now,
+        }
+    }
+
+    /// Whether the connections are to be swept now.
+    pub(super) fn is_sweep_due(&mut self, now: Instant) -> bool {
+        due(&mut self.next_sweep, sweep::INTERVAL, now)
+    }
+
+    /// Whether the counters are to be read now.
+    pub(super) fn are_rates_due(&mut self, now: Instant) -> bool {
+        due(&mut self.next_rates, rates::INTERVAL, now)
+    }
+
+    /// Forgets old connections, counts the others, and mends what the program counts.
+    pub(super) fn sweep(&mut self, dataplane: &BpfDataplane, held: &Tables) {
+        let held = &held.real_servers;
+        let vacant = |index| !held.contains_key(&index);
+        let counts = dataplane.sweep(&self.limits, &vacant).counts;
+        for &index in held.keys() {
+            let held = counts.get(&index).copied().unwrap_or_default();
+            let counted = dataplane.counted(index);
+            if let Some(correction) = self.drift.correction(index, held, counted) {
+                debug!(index, ?correction, "the program's count of connections was off");
+                dataplane.correct(index, correction);
+            }
+        }
+        self.connections = counts;
+    }
+
+    /// Looks how far the counters have come.
+    pub(super) fn measure(
+        &mut self,
+        dataplane: &BpfDataplane,
+        placement: &Placement,
+        config: &Config,
+        now: Instant,
+    ) {
+        let mut services = Vec::new();
+        let mut real_servers = Vec::new();
+        for service in &config.virtual_services {
+            let id = service.id;
+            let Some(index) = placement.service(&id) else { continue };
+            match dataplane.service_traffic(index) {
+                Ok(traffic) => services.push((id, traffic)),
+                Err(error) => debug!(%id, %error, "can't read the counters of a service"),
+            }
+            for address in service.real_servers.iter().map(|it| it.address) {
+                let Some(index) = placement.real_server(&id, address) else { continue };
+                match dataplane.real_server_traffic(index) {
+                    Ok(traffic) => real_servers.push(((id, address), traffic)),
+                    Err(error) => debug!(%address, %error, "can't read a real server's counters"),
+                }
+            }
+        }
+        self.service_rates.look(services, now);
+        self.real_server_rates.look(real_servers, now);
+    }
+}
+
+/// Whether it is time; if so, the next is an interval away.
+fn due(next: &mut Instant, interval: Duration, now: Instant) -> bool {
+    let is_due = now >= *next;
+    if is_due {
+        *next = now + interval;
+    }
+    is_due
+}
