@@ -80,6 +80,10 @@ pub enum Kind {
     Http(Http),
     /// To answer a datagram.
     Udp(Udp),
+    /// To answer a question for a name.
+    Dns(Dns),
+    /// To greet as a mail server does; how it is greeted.
+    Smtp(String),
     /// Whatever a program of the operator finds out; its exit status 0 is a success.
     Exec(Vec<String>),
 }
@@ -94,6 +98,8 @@ impl Kind {
             Self::Http(Http { tls: None, .. }) => "http",
             Self::Http(_) => "https",
             Self::Udp(_) => "udp",
+            Self::Dns(_) => "dns",
+            Self::Smtp(_) => "smtp",
             Self::Exec(_) => "exec",
         }
     }
@@ -130,6 +136,34 @@ pub struct Udp {
     /// What the answer must contain; `None`: silence is a success, too, but not the message that
     /// nobody listens there.
     pub expect: Option<String>,
+}
+
+/// A question for a name, and the answer that is a success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// The name.
+    pub name: String,
+    /// What is asked of it.
+    pub record: DnsRecord,
+    /// The code that is a success; `None` for any.
+    pub rcode: Option<u16>,
+    /// What a record of the answer must say.
+    pub expect: Option<String>,
+}
+
+/// A type of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is named as in RFC 1035 and its successors")]
+pub enum DnsRecord {
+    A,
+    Aaaa,
+    Cname,
+    Mx,
+    Ns,
+    Ptr,
+    Soa,
+    Srv,
+    Txt,
 }
 
 /// What a check has found: how long the answer took, or what was wrong.

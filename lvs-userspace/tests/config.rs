@@ -209,6 +209,12 @@ check = "tcp"
 address = "192.0.2.16"
 check = { type = "exec" }
 [[virtual_service.real_server]]
+address = "192.0.2.19"
+check = { type = "dns", name = "a b", record = "a", rcode = "ok", helo = "me" }
+[[virtual_service.real_server]]
+address = "192.0.2.20"
+check = { type = "smtp", helo = "me\r\nRCPT", expect = "250" }
+[[virtual_service.real_server]]
 address = "192.0.2.18"
 check = { type = "ping", via = "vip" }
 [[virtual_service.real_server]]
@@ -216,7 +222,7 @@ address = "192.0.2.17"
 check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" } }
 "#,
         expect![[r#"
-            lvs.toml:8:18: virtual_service[1].check.type: found "htpp"; expected one of "none", "tcp", "ping", "http", "https", "udp", "exec"
+            lvs.toml:8:18: virtual_service[1].check.type: found "htpp"; expected one of "none", "tcp", "ping", "http", "https", "udp", "dns", "smtp", "exec"
             lvs.toml:8:37: virtual_service[1].check.interval: found "1ms"; expected a time from "10ms" to "3600s", like "500ms" or "2s"
             lvs.toml:8:54: virtual_service[1].check.timeout: found "2 s"; expected a time from "10ms" to "60s", like "500ms" or "2s"
             lvs.toml:8:68: virtual_service[1].check.rise: found 0; expected a number of checks from 1 to 100
@@ -224,7 +230,7 @@ check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" 
             lvs.toml:9:22: virtual_service[1].inhibit_on_failure: found "yes"; expected true or false
             lvs.toml:12:32: virtual_service[1].real_server[1].check.path: means nothing to a check of type "tcp"
             lvs.toml:12:44: virtual_service[1].real_server[1].check.send: means nothing to a check of type "tcp"
-            lvs.toml:12:49: virtual_service[1].real_server[1].check.retries: there is no such key; expected one of body, command, expect, fall, fast_interval, host, interval, path, port, quarantine, rise, send, status, timeout, type, verify, via
+            lvs.toml:12:49: virtual_service[1].real_server[1].check.retries: there is no such key; expected one of body, command, expect, fall, fast_interval, helo, host, interval, name, path, port, quarantine, rcode, record, rise, send, status, timeout, type, verify, via
             lvs.toml:15:33: virtual_service[1].real_server[2].check.path: found "health"; expected a path, like "/health"
             lvs.toml:15:52: virtual_service[1].real_server[2].check.status: found 99; expected an HTTP status from 100 to 599
             lvs.toml:15:63: virtual_service[1].real_server[2].check.port: found 0; expected a port from 1 to 65535
@@ -232,11 +238,17 @@ check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" 
             lvs.toml:21:9: virtual_service[1].real_server[4].check: the key type is missing
             lvs.toml:24:9: virtual_service[1].real_server[5].check: found string; expected a section
             lvs.toml:27:9: virtual_service[1].real_server[6].check: the key command is missing
-            lvs.toml:30:32: virtual_service[1].real_server[7].check.via: a check of type "ping" can't go through the VIP
-            lvs.toml:33:38: virtual_service[1].real_server[8].check.quarantine: the key hold is missing
-            lvs.toml:33:51: virtual_service[1].real_server[8].check.quarantine.failures: found 1; expected a number of failures from 2 to 100
-            lvs.toml:33:63: virtual_service[1].real_server[8].check.quarantine.within: found "0s"; expected a time from "1s" to "86400s", like "5m" or "90s"
-            lvs.toml:33:69: virtual_service[1].real_server[8].check.quarantine.time: there is no such key; expected one of failures, hold, within"#]],
+            lvs.toml:30:32: virtual_service[1].real_server[7].check.name: found "a b"; expected a domain name, like "www.example.org"
+            lvs.toml:30:48: virtual_service[1].real_server[7].check.record: found "a"; expected one of "A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"
+            lvs.toml:30:61: virtual_service[1].real_server[7].check.rcode: found "ok"; expected one of "noerror", "servfail", "nxdomain", "refused", "any"
+            lvs.toml:30:74: virtual_service[1].real_server[7].check.helo: means nothing to a check of type "dns"
+            lvs.toml:33:33: virtual_service[1].real_server[8].check.helo: found "me\r\nRCPT"; expected a domain name, like "www.example.org"
+            lvs.toml:33:56: virtual_service[1].real_server[8].check.expect: means nothing to a check of type "smtp"
+            lvs.toml:36:32: virtual_service[1].real_server[9].check.via: a check of type "ping" can't go through the VIP
+            lvs.toml:39:38: virtual_service[1].real_server[10].check.quarantine: the key hold is missing
+            lvs.toml:39:51: virtual_service[1].real_server[10].check.quarantine.failures: found 1; expected a number of failures from 2 to 100
+            lvs.toml:39:63: virtual_service[1].real_server[10].check.quarantine.within: found "0s"; expected a time from "1s" to "86400s", like "5m" or "90s"
+            lvs.toml:39:69: virtual_service[1].real_server[10].check.quarantine.time: there is no such key; expected one of failures, hold, within"#]],
     );
 }
 

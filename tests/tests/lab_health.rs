@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -306,4 +307,43 @@ fn from_then_on_no_request_fails() -> Result<()> {
     wait_for_health(&lvsd, ["up"; 3])?;
     assert_eq!(who_answers(&lab)?, names(&["rs1", "rs2", "rs3"]));
     Ok(())
+}
+
+/// A real name server and a real mail server, asked through the VIP.
+#[test]
+fn name_servers_and_mail_servers_are_asked_in_their_own_words() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let name_server = || {
+        let arguments = [
+            "--keep-in-foreground",
+            "--no-daemon",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+            "--bind-interfaces",
+            "--address=/www.lab/192.0.2.7",
+        ];
+        lab.spawn(lab.command(Host::Rs1, "dnsmasq").args(arguments).stderr(Stdio::null()))
+    };
+    let mail_server = || {
+        let arguments = ["--nosetuid", "--listen", "0.0.0.0:25"];
+        lab.spawn(lab.command(Host::Rs2, "aiosmtpd").args(arguments).stderr(Stdio::null()))
+    };
+    let dns =
+        "via = \"vip\", type = \"dns\", name = \"www.lab\", record = \"A\", expect = \"192.0.2.7\"";
+    let keys = |kind: &str, words: &str| check(kind).replace(&format!("type = \"{kind}\""), words);
+    let text = web("")
+        + &service(VIP.into(), 53, "udp", &keys("dns", dns), &[(Host::Rs1, 1)])
+        + &service(VIP.into(), 25, "tcp", &check("smtp"), &[(Host::Rs2, 1)]);
+    let servers = (name_server()?, mail_server()?);
+    let lvsd = lab.start_lvsd(Host::Director, &text)?;
+    lvsd.wait_until_up()?;
+    drop(servers);
+    wait_for("the failures", SOON, || {
+        let list = lvsd.services().ok()?;
+        let down = |at: usize| list["services"][at]["real_servers"][0]["health"] == "down";
+        (down(1) && down(2)).then_some(())
+    })?;
+    let _servers = (name_server()?, mail_server()?);
+    lvsd.wait_until_up()
 }

@@ -7,13 +7,15 @@ use std::{
 };
 
 /// A program that building or the lab calls, and the Debian package that has it.
-pub(crate) const TOOLS: [(&str, &str); 10] = [
+pub(crate) const TOOLS: [(&str, &str); 12] = [
+    ("aiosmtpd", "python3-aiosmtpd"),
     ("bpftool", "bpftool"),
     ("bridge", "iproute2"),
     ("curl", "curl"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("tc", "iproute2"),
+    ("dnsmasq", "dnsmasq-base"),
     ("nginx", "nginx"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),

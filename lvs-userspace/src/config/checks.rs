@@ -4,20 +4,43 @@ use std::time::Duration;
 
 use super::{
     reader::{At, Reader},
-    values::{boolean, command, duration, http_path, milliseconds, number, one_of, text},
+    values::{boolean, command, dns_name, duration, http_path, milliseconds, number, one_of, text},
 };
-use crate::health::{Check, Http, Kind, Quarantine, Tls, Udp, Via};
+use crate::health::{Check, Dns, DnsRecord, Http, Kind, Quarantine, Tls, Udp, Via};
 
 const VIAS: [(&str, Via); 2] = [("rip", Via::Rip), ("vip", Via::Vip)];
 
+const RECORDS: [(&str, DnsRecord); 9] = [
+    ("A", DnsRecord::A),
+    ("AAAA", DnsRecord::Aaaa),
+    ("CNAME", DnsRecord::Cname),
+    ("MX", DnsRecord::Mx),
+    ("NS", DnsRecord::Ns),
+    ("PTR", DnsRecord::Ptr),
+    ("SOA", DnsRecord::Soa),
+    ("SRV", DnsRecord::Srv),
+    ("TXT", DnsRecord::Txt),
+];
+
+/// Codes of answers (RFC 1035, section 4.1.1); `None` for any.
+const RCODES: [(&str, Option<u16>); 5] = [
+    ("noerror", Some(0)),
+    ("servfail", Some(2)),
+    ("nxdomain", Some(3)),
+    ("refused", Some(5)),
+    ("any", None),
+];
+
 /// The types, each with the keys that it has besides those of all.
-const TYPES: [(&str, &[&str]); 7] = [
+const TYPES: [(&str, &[&str]); 9] = [
     ("none", &[]),
     ("tcp", &[]),
     ("ping", &[]),
     ("http", &["path", "host", "status", "body"]),
     ("https", &["path", "host", "status", "body", "verify"]),
     ("udp", &["send", "expect"]),
+    ("dns", &["name", "record", "rcode", "expect"]),
+    ("smtp", &["helo"]),
     ("exec", &["command"]),
 ];
 
@@ -47,10 +70,18 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         tls: None,
     };
     let verify = section.optional("verify", boolean);
+    let expect = section.optional("expect", text("what to expect")).map(|at| at.value);
     let udp = Udp {
         send: section.optional("send", text("what to send")).map(|at| at.value).unwrap_or_default(),
-        expect: section.optional("expect", text("what to expect")).map(|at| at.value),
+        expect: expect.clone(),
     };
+    let dns = Dns {
+        name: section.optional("name", dns_name).map_or(".".to_owned(), |at| at.value),
+        record: section.optional("record", one_of(&RECORDS)).map_or(DnsRecord::Ns, |at| at.value),
+        rcode: section.optional("rcode", one_of(&RCODES)).map_or(Some(0), |at| at.value),
+        expect,
+    };
+    let helo = section.optional("helo", dns_name).map_or("lvs".to_owned(), |at| at.value);
     let is_exec = kind.as_ref().is_some_and(|at| at.value.0 == "exec");
     let command = if is_exec {
         section.required("command", command)
@@ -79,6 +110,8 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
             Kind::Http(Http { tls: Some(Tls { verify }), ..http })
         }
         "udp" => Kind::Udp(udp),
+        "dns" => Kind::Dns(dns),
+        "smtp" => Kind::Smtp(helo),
         _ => Kind::Exec(command?.value),
     };
     Some(Some(Check { kind, port, via, interval, fast_interval, timeout, rise, fall, quarantine }))

@@ -131,6 +131,20 @@ pub(super) fn mailboxes(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     list.ok_or_else(|| expected(value, what))?.iter().map(|it| mailbox(it.get_ref())).collect()
 }
 
+/// A name of the domain name system, as it is asked for.
+pub(crate) fn dns_name(value: &DeValue<'_>) -> Result<String, String> {
+    let is_name = |text: &&str| {
+        let labels = text.strip_suffix('.').unwrap_or(text);
+        let good = |label: &str| {
+            (1..64).contains(&label.len())
+                && label.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+        };
+        *text == "." || (labels.len() < 254 && labels.split('.').all(good))
+    };
+    let text = value.as_str().filter(is_name).map(str::to_owned);
+    text.ok_or_else(|| expected(value, "a domain name, like \"www.example.org\""))
+}
+
 /// What follows the host in a URL.
 pub(super) fn http_path(value: &DeValue<'_>) -> Result<String, String> {
     let is_path =

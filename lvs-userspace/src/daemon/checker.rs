@@ -58,7 +58,13 @@ impl Checker {
             let mark = mark(due.target.real_server);
             let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
             tokio::spawn(async move {
-                let outcome = probe(due.target, &due.check, mark, &tools).await;
+                // Whatever happens to the check, its outcome is waited for.
+                let check = due.check;
+                let made =
+                    tokio::spawn(async move { probe(due.target, &check, mark, &tools).await });
+                let outcome = made
+                    .await
+                    .unwrap_or_else(|error| Err(format!("the check itself failed: {error}")));
                 // At the end nobody wants to know any more.
                 done.send(Done { target: due.target, round: due.round, outcome }).await.ok();
             });

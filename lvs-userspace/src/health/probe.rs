@@ -1,9 +1,11 @@
 //! The checks themselves: each asks one real server once.
 
+mod dns;
 mod exec;
 mod http;
 mod peer;
 mod ping;
+mod smtp;
 mod tls;
 mod udp;
 
@@ -43,6 +45,8 @@ pub async fn probe(target: Target, check: &Check, mark: Option<u32>, tools: &Too
                 http::probe(peer, target.service.address, http, &tools.connectors).await
             }
             Kind::Udp(udp) => udp::probe(peer, udp, check.timeout).await,
+            Kind::Dns(dns) => dns::probe(peer, dns, check.timeout).await,
+            Kind::Smtp(helo) => smtp::probe(peer, helo).await,
             Kind::Exec(command) => exec::probe(target, port, command).await,
         }
     };

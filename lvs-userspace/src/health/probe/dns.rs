@@ -1,0 +1,230 @@
+//! A question to a name server (RFC 1035).
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, TYPE, rdata::RData};
+use tokio::time::{Instant, timeout_at};
+
+use super::peer::Peer;
+use crate::health::{Dns, DnsRecord};
+
+/// The longest answer that is looked at, in bytes.
+const LONGEST: usize = 65_535;
+
+pub(super) async fn probe(peer: Peer, dns: &Dns, limit: Duration) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("can't ask {peer}: {error}");
+    // Nobody who does not see the question can answer it.
+    let id = RandomState::new().build_hasher().finish() as u16;
+    let question = question(id, dns)?;
+    let socket = peer.datagrams().await?;
+    socket.send(&question).await.map_err(failed)?;
+    let end = Instant::now() + limit.mul_f64(0.9);
+    let mut buffer = vec![0; LONGEST];
+    let mut strange = None;
+    loop {
+        match timeout_at(end, socket.recv(&mut buffer)).await {
+            Ok(Ok(length)) => match judge(buffer.get(..length).unwrap_or_default(), id, dns) {
+                Verdict::Good => return Ok(()),
+                Verdict::Bad(reason) => return Err(format!("{peer} {reason}")),
+                // The answer may still come.
+                Verdict::Strange(what) => strange = Some(what),
+            },
+            Ok(Err(error)) => return Err(failed(error)),
+            Err(_) => {
+                let what = strange.unwrap_or("did not answer");
+                return Err(format!("{peer} {what}"));
+            }
+        }
+    }
+}
+
+/// A query that asks for recursion, as clients' do.
+fn question(id: u16, dns: &Dns) -> Result<Vec<u8>, String> {
+    let name = Name::new(dns.name.trim_end_matches('.'))
+        .map_err(|error| format!("{:?} is no name: {error}", dns.name))?;
+    let mut packet = Packet::new_query(id);
+    packet.set_flags(PacketFlag::RECURSION_DESIRED);
+    packet.questions.push(Question::new(
+        name,
+        record_type(dns.record).into(),
+        CLASS::IN.into(),
+        false,
+    ));
+    packet.build_bytes_vec().map_err(|error| format!("can't ask for {:?}: {error}", dns.name))
+}
+
+fn record_type(record: DnsRecord) -> TYPE {
+    match record {
+        DnsRecord::A => TYPE::A,
+        DnsRecord::Aaaa => TYPE::AAAA,
+        DnsRecord::Cname => TYPE::CNAME,
+        DnsRecord::Mx => TYPE::MX,
+        DnsRecord::Ns => TYPE::NS,
+        DnsRecord::Ptr => TYPE::PTR,
+        DnsRecord::Soa => TYPE::SOA,
+        DnsRecord::Srv => TYPE::SRV,
+        DnsRecord::Txt => TYPE::TXT,
+    }
+}
+
+/// What a datagram is.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Bad(String),
+    /// No answer to our question.
+    Strange(&'static str),
+}
+
+fn judge(datagram: &[u8], id: u16, dns: &Dns) -> Verdict {
+    let Ok(packet) = Packet::parse(datagram) else {
+        return Verdict::Strange("answered with what is no DNS message");
+    };
+    if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) {
+        return Verdict::Strange("answered another question");
+    }
+    let rcode = packet.rcode() as u16;
+    if dns.rcode.is_some_and(|expected| expected != rcode) {
+        return Verdict::Bad(format!("answered {:?}", packet.rcode()));
+    }
+    let Some(expected) = &dns.expect else { return Verdict::Good };
+    let found: Vec<String> = packet.answers.iter().flat_map(|it| texts(&it.rdata)).collect();
+    if found.iter().any(|it| plain(it) == plain(expected)) {
+        return Verdict::Good;
+    }
+    let found: Vec<_> = found.iter().take(5).map(String::as_str).collect();
+    Verdict::Bad(format!("answered [{}], without {expected:?}", found.join(", ")))
+}
+
+/// Names are the same whatever their case, and with a dot at the end or without.
+fn plain(text: &str) -> String {
+    text.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// What a record says, for those that say one thing.
+#[expect(clippy::wildcard_enum_match_arm, reason = "there are many more than are asked for")]
+fn texts(record: &RData<'_>) -> Vec<String> {
+    match record {
+        RData::A(it) => vec![Ipv4Addr::from(it.address).to_string()],
+        RData::AAAA(it) => vec![Ipv6Addr::from(it.address).to_string()],
+        RData::CNAME(it) => vec![it.0.to_string()],
+        RData::NS(it) => vec![it.0.to_string()],
+        RData::PTR(it) => vec![it.0.to_string()],
+        RData::MX(it) => vec![it.exchange.to_string()],
+        RData::SOA(it) => vec![it.mname.to_string(), it.serial.to_string()],
+        RData::SRV(it) => vec![it.target.to_string()],
+        RData::TXT(it) => it.attributes().into_keys().chain(String::try_from(it.clone())).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use simple_dns::{
+        RCODE, ResourceRecord,
+        rdata::{A, NS, TXT},
+    };
+
+    use super::*;
+
+    fn dns() -> Dns {
+        Dns {
+            name: "www.example.org".to_owned(),
+            record: DnsRecord::A,
+            rcode: Some(0),
+            expect: None,
+        }
+    }
+
+    /// An answer to question 7 with these records.
+    fn answer(rcode: RCODE, records: Vec<RData<'_>>) -> Vec<u8> {
+        let mut packet = Packet::new_reply(7);
+        *packet.rcode_mut() = rcode;
+        let name = Name::new_unchecked("www.example.org");
+        for record in records {
+            packet.answers.push(ResourceRecord::new(name.clone(), CLASS::IN, 60, record));
+        }
+        packet.build_bytes_vec().unwrap()
+    }
+
+    #[test]
+    fn answers_are_judged_by_code_and_record() {
+        let good = answer(
+            RCODE::NoError,
+            vec![
+                RData::A(A { address: Ipv4Addr::new(192, 0, 2, 1).into() }),
+                RData::NS(NS(Name::new_unchecked("ns1.Example.org"))),
+                RData::TXT(TXT::new().with_string("it works").unwrap()),
+            ],
+        );
+        assert_eq!(judge(&good, 7, &dns()), Verdict::Good);
+        for expected in ["192.0.2.1", "NS1.example.org.", "it works"] {
+            let dns = Dns { expect: Some(expected.to_owned()), ..dns() };
+            assert_eq!(judge(&good, 7, &dns), Verdict::Good, "{expected}");
+        }
+        let other = Dns { expect: Some("192.0.2.2".to_owned()), ..dns() };
+        let Verdict::Bad(reason) = judge(&good, 7, &other) else { panic!("another address") };
+        assert!(reason.contains("192.0.2.1") && reason.contains("192.0.2.2"), "{reason}");
+
+        let failed = answer(RCODE::ServerFailure, vec![]);
+        let Verdict::Bad(reason) = judge(&failed, 7, &dns()) else { panic!("a failure") };
+        assert_eq!(reason, "answered ServerFailure");
+        assert_eq!(judge(&failed, 7, &Dns { rcode: None, ..dns() }), Verdict::Good);
+        assert_eq!(judge(&failed, 7, &Dns { rcode: Some(2), ..dns() }), Verdict::Good);
+    }
+
+    #[test]
+    fn what_is_no_answer_does_not_count() {
+        let good = answer(RCODE::NoError, vec![]);
+        let strange = |verdict| matches!(verdict, Verdict::Strange(_));
+        assert!(strange(judge(&good, 8, &dns())), "another id");
+        assert!(strange(judge(&question(7, &dns()).unwrap(), 7, &dns())), "a question");
+        assert!(strange(judge(b"hello", 7, &dns())));
+        assert!(strange(judge(b"", 7, &dns())));
+    }
+
+    #[test]
+    fn questions() {
+        let root = Dns { name: ".".to_owned(), record: DnsRecord::Ns, ..dns() };
+        for dns in [dns(), root] {
+            let bytes = question(7, &dns).unwrap();
+            let packet = Packet::parse(&bytes).unwrap();
+            assert_eq!(packet.questions.len(), 1);
+            assert_eq!(plain(&packet.questions[0].qname.to_string()), plain(&dns.name));
+        }
+        let long = Dns { name: "x".repeat(64), ..dns() };
+        assert!(question(7, &long).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            judge(&bytes, 7, &Dns { expect: Some("x".to_owned()), ..dns() });
+        }
+
+        #[test]
+        fn any_bent_answer_is_judged(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+            length in any::<prop::sample::Index>(),
+        ) {
+            let address = Ipv4Addr::new(192, 0, 2, 1).into();
+            let mut bytes = answer(RCODE::NoError, vec![
+                RData::A(A { address }),
+                RData::TXT(TXT::new().with_string("it works").unwrap()),
+                RData::NS(NS(Name::new_unchecked("ns1.example.org"))),
+            ]);
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(length.index(bytes.len() + 1));
+            judge(&bytes, 7, &Dns { expect: Some("x".to_owned()), ..dns() });
+        }
+    }
+}
