@@ -38,7 +38,7 @@ macro_rules! abi {
 const MEANING: u32 = 1;
 
 /// Names the layout of the maps: another number for any change of a type, of a map's size or of
-/// [`MEANING`]. A program can take over the maps of another only if both have the same.
+/// what they mean. A program can take over the maps of another only if both have the same.
 pub const LAYOUT: u32 = {
     let mut hash = fnv(0x811c_9dc5 ^ MEANING, SHAPE.as_bytes());
     let sizes = [

@@ -242,7 +242,7 @@ check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" 
             lvs.toml:30:48: virtual_service[1].real_server[7].check.record: found "a"; expected one of "A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"
             lvs.toml:30:61: virtual_service[1].real_server[7].check.rcode: found "ok"; expected one of "noerror", "servfail", "nxdomain", "refused", "any"
             lvs.toml:30:74: virtual_service[1].real_server[7].check.helo: means nothing to a check of type "dns"
-            lvs.toml:33:33: virtual_service[1].real_server[8].check.helo: found "me\r\nRCPT"; expected a domain name, like "www.example.org"
+            lvs.toml:33:33: virtual_service[1].real_server[8].check.helo: found "me\r\nRCPT"; expected the name of a host, like "director.example.org"
             lvs.toml:33:56: virtual_service[1].real_server[8].check.expect: means nothing to a check of type "smtp"
             lvs.toml:36:32: virtual_service[1].real_server[9].check.via: a check of type "ping" can't go through the VIP
             lvs.toml:39:38: virtual_service[1].real_server[10].check.quarantine: the key hold is missing

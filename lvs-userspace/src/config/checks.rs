@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::{
     reader::{At, Reader},
-    values::{boolean, command, dns_name, duration, http_path, milliseconds, number, one_of, text},
+    values::{
+        boolean, command, dns_name, duration, host_name, http_path, milliseconds, number, one_of,
+        text,
+    },
 };
 use crate::health::{Check, Dns, DnsRecord, Http, Kind, Quarantine, Tls, Udp, Via};
 
@@ -75,13 +78,15 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         send: section.optional("send", text("what to send")).map(|at| at.value).unwrap_or_default(),
         expect: expect.clone(),
     };
+    let name = section.optional("name", dns_name).map_or(".".to_owned(), |at| at.value);
+    let usual = if name == "." { DnsRecord::Ns } else { DnsRecord::A };
     let dns = Dns {
-        name: section.optional("name", dns_name).map_or(".".to_owned(), |at| at.value),
-        record: section.optional("record", one_of(&RECORDS)).map_or(DnsRecord::Ns, |at| at.value),
+        name,
+        record: section.optional("record", one_of(&RECORDS)).map_or(usual, |at| at.value),
         rcode: section.optional("rcode", one_of(&RCODES)).map_or(Some(0), |at| at.value),
         expect,
     };
-    let helo = section.optional("helo", dns_name).map_or("lvs".to_owned(), |at| at.value);
+    let helo = section.optional("helo", host_name).map_or("lvs".to_owned(), |at| at.value);
     let is_exec = kind.as_ref().is_some_and(|at| at.value.0 == "exec");
     let command = if is_exec {
         section.required("command", command)

@@ -132,7 +132,7 @@ pub(super) fn mailboxes(value: &DeValue<'_>) -> Result<Vec<String>, String> {
 }
 
 /// A name of the domain name system, as it is asked for.
-pub(crate) fn dns_name(value: &DeValue<'_>) -> Result<String, String> {
+pub(super) fn dns_name(value: &DeValue<'_>) -> Result<String, String> {
     let is_name = |text: &&str| {
         let labels = text.strip_suffix('.').unwrap_or(text);
         let good = |label: &str| {
@@ -143,6 +143,13 @@ pub(crate) fn dns_name(value: &DeValue<'_>) -> Result<String, String> {
     };
     let text = value.as_str().filter(is_name).map(str::to_owned);
     text.ok_or_else(|| expected(value, "a domain name, like \"www.example.org\""))
+}
+
+/// A name of a host.
+pub(super) fn host_name(value: &DeValue<'_>) -> Result<String, String> {
+    let what = "the name of a host, like \"director.example.org\"";
+    let name = dns_name(value).ok().filter(|name| name != ".");
+    name.ok_or_else(|| expected(value, what))
 }
 
 /// What follows the host in a URL.

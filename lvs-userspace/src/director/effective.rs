@@ -16,7 +16,7 @@ const PARTS: u32 = 100 / GRAIN as u32;
 /// What a real server gets of its weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
-    /// Weight for the schedulers: in services that have shares of weights, [`PARTS`] for one.
+    /// Weight for the schedulers: in services that have shares of weights, twenty for one.
     pub fine_weight: Weight,
     /// Weight as the configuration counts it, rounded up.
     pub weight: u32,

@@ -68,7 +68,7 @@ pub(super) struct Settings {
     /// Virtual IP address, in place of those of the configuration (can be repeated)
     #[arg(long, value_name = "ADDRESS", value_parser = vip)]
     vip: Vec<IpAddr>,
-    /// Where load reports are served, or none [default: [::]:2357]
+    /// Where load reports are served, or none; if nothing is said, port 2357 of all addresses
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen)]
     listen: Option<Listen>,
     /// What they say: cpu, load, memory, several of them with commas, or exec=PROGRAM [default: cpu]

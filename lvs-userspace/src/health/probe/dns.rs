@@ -85,17 +85,31 @@ fn judge(datagram: &[u8], id: u16, dns: &Dns) -> Verdict {
     let Ok(packet) = Packet::parse(datagram) else {
         return Verdict::Strange("answered with what is no DNS message");
     };
-    if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) {
+    let rcode = packet.rcode() as u16;
+    // Who can't read a question may leave it out of its refusal.
+    let asked = match &packet.questions[..] {
+        [] => rcode != 0,
+        [it] => {
+            it.qtype == record_type(dns.record).into()
+                && plain(&it.qname.to_string()) == plain(&dns.name)
+        }
+        _ => false,
+    };
+    if packet.id() != id || !packet.has_flags(PacketFlag::RESPONSE) || !asked {
         return Verdict::Strange("answered another question");
     }
-    let rcode = packet.rcode() as u16;
     if dns.rcode.is_some_and(|expected| expected != rcode) {
         return Verdict::Bad(format!("answered {:?}", packet.rcode()));
     }
     let Some(expected) = &dns.expect else { return Verdict::Good };
-    let found: Vec<String> = packet.answers.iter().flat_map(|it| texts(&it.rdata)).collect();
+    let record = record_type(dns.record);
+    let records = packet.answers.iter().filter(|it| it.rdata.type_code() == record);
+    let found: Vec<String> = records.flat_map(|it| texts(&it.rdata)).collect();
     if found.iter().any(|it| plain(it) == plain(expected)) {
         return Verdict::Good;
+    }
+    if packet.has_flags(PacketFlag::TRUNCATION) {
+        return Verdict::Bad(format!("has too much to say for a datagram, without {expected:?}"));
     }
     let found: Vec<_> = found.iter().take(5).map(String::as_str).collect();
     Verdict::Bad(format!("answered [{}], without {expected:?}", found.join(", ")))
@@ -118,7 +132,7 @@ fn texts(record: &RData<'_>) -> Vec<String> {
         RData::MX(it) => vec![it.exchange.to_string()],
         RData::SOA(it) => vec![it.mname.to_string(), it.serial.to_string()],
         RData::SRV(it) => vec![it.target.to_string()],
-        RData::TXT(it) => it.attributes().into_keys().chain(String::try_from(it.clone())).collect(),
+        RData::TXT(it) => String::try_from(it.clone()).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -144,7 +158,12 @@ mod tests {
 
     /// An answer to question 7 with these records.
     fn answer(rcode: RCODE, records: Vec<RData<'_>>) -> Vec<u8> {
-        let mut packet = Packet::new_reply(7);
+        answer_to(&dns(), rcode, records)
+    }
+
+    fn answer_to(dns: &Dns, rcode: RCODE, records: Vec<RData<'_>>) -> Vec<u8> {
+        let question = question(7, dns).unwrap();
+        let mut packet = Packet::parse(&question).unwrap().into_reply();
         *packet.rcode_mut() = rcode;
         let name = Name::new_unchecked("www.example.org");
         for record in records {
@@ -153,20 +172,29 @@ mod tests {
         packet.build_bytes_vec().unwrap()
     }
 
+    fn records() -> Vec<RData<'static>> {
+        vec![
+            RData::A(A { address: Ipv4Addr::new(192, 0, 2, 1).into() }),
+            RData::NS(NS(Name::new_unchecked("ns1.Example.org"))),
+            RData::TXT(TXT::new().with_string("it works").unwrap()),
+        ]
+    }
+
     #[test]
     fn answers_are_judged_by_code_and_record() {
-        let good = answer(
-            RCODE::NoError,
-            vec![
-                RData::A(A { address: Ipv4Addr::new(192, 0, 2, 1).into() }),
-                RData::NS(NS(Name::new_unchecked("ns1.Example.org"))),
-                RData::TXT(TXT::new().with_string("it works").unwrap()),
-            ],
-        );
+        let good = answer(RCODE::NoError, records());
         assert_eq!(judge(&good, 7, &dns()), Verdict::Good);
-        for expected in ["192.0.2.1", "NS1.example.org.", "it works"] {
-            let dns = Dns { expect: Some(expected.to_owned()), ..dns() };
+        for (record, expected) in [
+            (DnsRecord::A, "192.0.2.1"),
+            (DnsRecord::Ns, "NS1.example.org."),
+            (DnsRecord::Txt, "it works"),
+        ] {
+            let dns = Dns { expect: Some(expected.to_owned()), record, ..dns() };
+            let other = Dns { record: DnsRecord::Mx, ..dns.clone() };
+            let good = answer_to(&dns, RCODE::NoError, records());
             assert_eq!(judge(&good, 7, &dns), Verdict::Good, "{expected}");
+            let good = answer_to(&other, RCODE::NoError, records());
+            assert!(matches!(judge(&good, 7, &other), Verdict::Bad(_)), "of another type");
         }
         let other = Dns { expect: Some("192.0.2.2".to_owned()), ..dns() };
         let Verdict::Bad(reason) = judge(&good, 7, &other) else { panic!("another address") };
@@ -185,6 +213,10 @@ mod tests {
         let strange = |verdict| matches!(verdict, Verdict::Strange(_));
         assert!(strange(judge(&good, 8, &dns())), "another id");
         assert!(strange(judge(&question(7, &dns()).unwrap(), 7, &dns())), "a question");
+        let other = Dns { name: "mail.example.org".to_owned(), ..dns() };
+        assert!(strange(judge(&good, 7, &other)), "of another name");
+        let other = Dns { record: DnsRecord::Mx, ..dns() };
+        assert!(strange(judge(&good, 7, &other)), "of another type");
         assert!(strange(judge(b"hello", 7, &dns())));
         assert!(strange(judge(b"", 7, &dns())));
     }
@@ -202,6 +234,32 @@ mod tests {
         assert!(question(7, &long).is_err());
     }
 
+    /// A name server that answers the first question with all of these, made from the right answer.
+    async fn ask(answers: impl Fn(Vec<u8>) -> Vec<Vec<u8>> + Send + 'static) -> Result<(), String> {
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut question = [0; 512];
+            let (length, client) = server.recv_from(&mut question).await.unwrap();
+            let reply = Packet::parse(&question[..length]).unwrap().into_reply();
+            for answer in answers(reply.build_bytes_vec().unwrap()) {
+                server.send_to(&answer, client).await.unwrap();
+            }
+        });
+        probe(Peer { address, mark: None }, &dns(), Duration::from_millis(500)).await
+    }
+
+    #[tokio::test]
+    async fn the_right_answer_is_waited_for() {
+        let wrong = |right: &[u8]| [&[!right[0]], &right[1..]].concat();
+        let outcome = ask(move |right| vec![b"hello".to_vec(), wrong(&right), right]).await;
+        assert_eq!(outcome, Ok(()));
+        let reason = ask(move |right| vec![wrong(&right)]).await.unwrap_err();
+        assert!(reason.ends_with("answered another question"), "{reason}");
+        let reason = ask(|_| Vec::new()).await.unwrap_err();
+        assert!(reason.ends_with("did not answer") || reason.contains("refused"), "{reason}");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_judged(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
@@ -213,12 +271,7 @@ mod tests {
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
             length in any::<prop::sample::Index>(),
         ) {
-            let address = Ipv4Addr::new(192, 0, 2, 1).into();
-            let mut bytes = answer(RCODE::NoError, vec![
-                RData::A(A { address }),
-                RData::TXT(TXT::new().with_string("it works").unwrap()),
-                RData::NS(NS(Name::new_unchecked("ns1.example.org"))),
-            ]);
+            let mut bytes = answer(RCODE::NoError, records());
             for (at, byte) in changes {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;

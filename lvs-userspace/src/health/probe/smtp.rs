@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{
+        AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
     time::timeout,
 };
 
@@ -13,8 +16,8 @@ use super::peer::Peer;
 const LONGEST: u64 = 1024;
 /// A reply may have so many lines.
 const LINES: usize = 100;
-/// So long the answer to our good-bye is waited for, which changes nothing any more.
-const GOOD_BYE: Duration = Duration::from_millis(100);
+/// So long the answer to our good-bye is waited for, when all is known already.
+const GOOD_BYE: Duration = Duration::from_secs(1);
 
 pub(super) async fn probe(peer: Peer, helo: &str) -> Result<(), String> {
     let stream = peer.connect().await?;
@@ -23,7 +26,7 @@ pub(super) async fn probe(peer: Peer, helo: &str) -> Result<(), String> {
 
 async fn converse<S>(mut stream: S, helo: &str) -> Result<(), String>
 where
-    S: AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncBufRead + AsyncWrite + Unpin + Send + 'static,
 {
     let greeting = reply(&mut stream).await?;
     if greeting.code != 220 {
@@ -36,13 +39,15 @@ where
     if answer.code != 250 {
         return Err(format!("answers our greeting with {:?}", answer.first));
     }
-    drop(timeout(GOOD_BYE, command(&mut stream, "QUIT")).await);
+    tokio::spawn(async move {
+        drop(timeout(GOOD_BYE, command(&mut stream, "QUIT")).await);
+    });
     Ok(())
 }
 
 async fn command<S>(stream: &mut S, command: &str) -> Result<Reply, String>
 where
-    S: AsyncBufRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncBufRead + AsyncWrite + Unpin,
 {
     let sent = stream.write_all(format!("{command}\r\n").as_bytes()).await;
     sent.map_err(|error| format!("hung up: {error}"))?;
@@ -57,7 +62,7 @@ struct Reply {
 }
 
 async fn reply(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Reply, String> {
-    let mut first = None;
+    let mut first: Option<(u16, String)> = None;
     for _ in 0..LINES {
         let mut line = Vec::new();
         let read = (&mut *stream).take(LONGEST).read_until(b'\n', &mut line).await;
@@ -74,12 +79,15 @@ async fn reply(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Reply, String
         let Some((code, is_last)) = line_code(&line) else {
             return Err(format!("says {text:?}, which is no SMTP"));
         };
-        let first = first.get_or_insert(text);
+        let (its_code, first) = first.get_or_insert((code, text));
+        if code != *its_code {
+            return Err(format!("says {first:?}, and goes on with {code}"));
+        }
         if is_last {
             return Ok(Reply { code, first: first.clone() });
         }
     }
-    Err(format!("does not end its reply {:?}", first.unwrap_or_default()))
+    Err(format!("does not end its reply {:?}", first.unwrap_or_default().1))
 }
 
 /// The code of a whole line, and whether it is the last of its reply.
@@ -112,10 +120,12 @@ mod tests {
         server.write_all(says).await.unwrap();
         let check = converse(BufReader::new(client), "lvs");
         let hears = async {
-            let mut heard = String::new();
+            let mut heard = Vec::new();
             // It waits for ever where the other wants to hear more.
-            drop(timeout(Duration::from_millis(300), server.read_to_string(&mut heard)).await);
-            heard
+            let all =
+                async { while server.read_buf(&mut heard).await.is_ok_and(|length| length > 0) {} };
+            drop(timeout(Duration::from_millis(300), all).await);
+            String::from_utf8_lossy(&heard).into_owned()
         };
         let limited = timeout(Duration::from_millis(200), check);
         let (outcome, heard) = tokio::join!(limited, hears);
@@ -148,6 +158,7 @@ mod tests {
             (b"220\x07\x1b[2J\r\n", "says \"220  [2J\", which is no SMTP"),
             (b"2x0 hello\r\n", "says \"2x0 hello\", which is no SMTP"),
             (&many, "does not end its reply \"220-more\""),
+            (b"554-no\r\n220 ok\r\n", "says \"554-no\", and goes on with 220"),
             (b"", "silence"),
             (b"220 hello\r\n", "silence"),
         ] {
@@ -158,7 +169,21 @@ mod tests {
         assert!(outcome.unwrap_err().ends_with("which is no SMTP"));
     }
 
+    #[tokio::test]
+    async fn one_that_closes_at_once() {
+        let (client, server) = duplex(64);
+        drop(server);
+        assert_eq!(converse(BufReader::new(client), "lvs").await, Err("hung up".to_owned()));
+    }
+
     proptest! {
+        #[test]
+        fn any_reply_is_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            // All that counts is that there is an answer, whatever it is.
+            drop(runtime.block_on(reply(&mut BufReader::new(&bytes[..]))));
+        }
+
         #[test]
         fn any_line_is_read(line in prop::collection::vec(any::<u8>(), 0..20)) {
             if let Some((code, _)) = line_code(&line) {
