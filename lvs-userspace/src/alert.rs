@@ -61,6 +61,8 @@ pub struct Mail {
     pub to: Vec<String>,
     /// So long alerts are gathered for one mail.
     pub gather: Duration,
+    /// So long after a failure it is tried again; then less and less often.
+    pub retry: Duration,
 }
 
 /// How a connection to a mail server is encrypted.

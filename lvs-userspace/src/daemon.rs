@@ -158,7 +158,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     agent.synchronise()?;
     // Not before the tables are full: it may take the place of one that has its own.
     agent.attach()?;
-    agent.check_real_servers();
+    agent.begin_checks();
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
     let stop_server = shutdown.child_token();

@@ -3,6 +3,7 @@
 
 mod effective;
 mod quorum;
+mod start;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,10 +13,11 @@ use std::{
 };
 
 pub use effective::Effective;
+pub use start::Start;
 
 use crate::{
     config::{Config, RealServer, VirtualService},
-    dataplane::{self, Neighbour, Restored},
+    dataplane::{self, Neighbour},
     health::{Check, Health, Target},
     load::Standing,
     model::{Scheduler, ServiceId, Weight},
@@ -32,17 +34,6 @@ pub enum Event {
     Latency(Target, u64),
     /// This follows from the load reports of a real server, for this reason.
     Load(IpAddr, Standing, String),
-}
-
-/// What is known at the start of the real servers that are checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Nothing: they are out of service until their first success.
-    Checking,
-    /// They are up until a check says otherwise.
-    Trusting,
-    /// What the lvsd before has left in the maps.
-    From(Vec<Restored>),
 }
 
 /// What a real server is to its service, or a service to its clients.
@@ -93,6 +84,14 @@ pub struct Change {
     pub reason: String,
 }
 
+/// That a real server is back from a failure.
+#[derive(Clone, Copy, Debug)]
+struct Recovery {
+    since: Instant,
+    /// The share of its weight that it was last given, in percent.
+    share: u32,
+}
+
 /// Knows what is wanted.
 #[derive(Debug)]
 pub struct Director {
@@ -102,8 +101,8 @@ pub struct Director {
     latency_us: BTreeMap<Target, u64>,
     /// What the real servers report of themselves.
     standings: BTreeMap<IpAddr, Standing>,
-    /// Those that are back from a failure, and since when: their weight rises slowly.
-    recovered: BTreeMap<Target, Instant>,
+    /// Those that are back from a failure: their weight rises slowly.
+    recovered: BTreeMap<Target, Recovery>,
     /// As they were last told.
     states: BTreeMap<Target, State>,
     /// The services that have too few real servers.
@@ -127,30 +126,8 @@ impl Director {
             without_quorum: BTreeSet::new(),
             changes: Vec::new(),
         };
-        director.health = director.health_at(start);
+        director.start(start);
         director
-    }
-
-    fn health_at(&self, start: Start) -> BTreeMap<Target, Health> {
-        let all = self.all().map(|(service, it)| {
-            (Target { service: service.id, real_server: it.address }, it.weight)
-        });
-        match start {
-            Start::Checking => BTreeMap::new(),
-            Start::Trusting => all.map(|(target, _)| (target, Health::Up)).collect(),
-            Start::From(before) => {
-                let weights: BTreeMap<_, _> = all.collect();
-                let health = |before: Restored| {
-                    let Restored { service, address: real_server, weight, is_down, .. } = before;
-                    let target = Target { service, real_server };
-                    // Without weight it failed, unless it is to have none.
-                    let failed = weight == 0 && *weights.get(&target)? > Weight(0);
-                    let health = if is_down || failed { Health::Down } else { Health::Up };
-                    Some((target, health))
-                };
-                before.into_iter().filter_map(health).collect()
-            }
-        }
     }
 
     /// What is the case now was so before: nobody needs to be told.
@@ -231,7 +208,7 @@ impl Director {
                     return false;
                 }
                 if before == Some(Health::Down) {
-                    self.recovered.insert(target, now);
+                    self.recovered.insert(target, Recovery { since: now, share: 0 });
                 }
                 (target.real_server, reason)
             }
@@ -257,15 +234,23 @@ impl Director {
         changed && self.goes_by_latency(&target.service)
     }
 
-    /// Says whether anything that is wanted changes with time alone.
+    /// Says whether anything that is wanted has changed with time alone.
     pub fn tick(&mut self, now: Instant) -> bool {
-        let rising = !self.recovered.is_empty();
+        let mut changed = false;
         let services = &self.config.virtual_services;
-        self.recovered.retain(|target, since| {
+        self.recovered.retain(|target, recovery| {
             let service = services.iter().find(|it| it.id == target.service);
-            service.is_some_and(|it| now.duration_since(*since) < it.slow_start)
+            let share = service.map_or(100, |it| recovery.share_at(now, it.slow_start));
+            changed |= share != recovery.share;
+            recovery.share = share;
+            share < 100
         });
-        rising
+        changed
+    }
+
+    /// What the real servers report of themselves.
+    pub fn standings(&self) -> impl Iterator<Item = (IpAddr, Standing)> {
+        self.standings.iter().map(|(&address, &standing)| (address, standing))
     }
 
     /// What has changed since this was last asked.

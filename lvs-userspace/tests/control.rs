@@ -88,7 +88,7 @@ fn services() -> api::Services {
         effective_weight: 3,
         forwarding: api::Forwarding::Dr,
         health: api::Health::Up,
-        state: "up".to_owned(),
+        state: None,
         why: None,
         active_connections: 0,
         inactive_connections: 6,
@@ -165,7 +165,7 @@ fn stderr(output: &Output) -> String {
 const JSON: &str = r#"{"services":[{"protocol":"tcp","address":"10.77.0.100","port":80,"scheduler":"wrr",
     "persistence_timeout_s":null,"connections":12,"packets_in":70,"bytes_in":4200,
     "real_servers":[{"address":"10.77.0.11","port":80,"weight":3,"effective_weight":3,"forwarding":"dr",
-      "health":"up","state":"up","why":null,"active_connections":0,"inactive_connections":6,
+      "health":"up","active_connections":0,"inactive_connections":6,
       "connections":6,"packets_in":35,"bytes_in":2100}]}]}"#;
 
 #[test]

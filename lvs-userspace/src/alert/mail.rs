@@ -27,6 +27,8 @@ use super::{
 
 /// So long a mail server may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// Alerts in one mail; of more only the number is told.
 const LINES: usize = 500;
 
@@ -74,7 +76,7 @@ pub(super) async fn send(settings: Mail, mut alerts: mpsc::Receiver<Alert>) {
         let mut digest = Digest::default();
         digest.add(first);
         gather(&mut digest, &mut alerts, settings.gather).await;
-        let mut back_off = BackOff::new(Duration::from_secs(15), Duration::from_secs(600));
+        let mut back_off = BackOff::new(settings.retry, LONGEST_WAIT);
         loop {
             match send_once(&settings, &digest).await {
                 Ok(()) => {

@@ -195,6 +195,7 @@ fn mail(port: u16, encryption: Encryption) -> Mail {
         from: "lvs@midas.example".to_owned(),
         to: vec!["Ops <ops@example.net>".to_owned()],
         gather: Duration::from_millis(200),
+        retry: Duration::from_millis(100),
     }
 }
 
@@ -214,6 +215,23 @@ async fn changes_that_come_together_are_one_mail() {
         "{mail}"
     );
     assert_eq!(mail.matches("up -> down").count(), 20, "{mail}");
+}
+
+/// It is tried again, with what has happened meanwhile.
+#[tokio::test]
+async fn a_mail_server_that_is_away_gets_its_mail_when_it_is_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let settings =
+        Settings { mail: Some(mail(address.port(), Encryption::None)), ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    alerts.tell(&change(11, State::Down));
+    sleep(Duration::from_millis(500)).await;
+    alerts.tell(&change(11, State::Up));
+    let listener = TcpListener::bind(address).await.unwrap();
+    let mail = timeout(SOON, sink(listener)).await.unwrap();
+    assert!(mail.contains("10.77.0.11: up -> down"), "{mail}");
 }
 
 /// Without STARTTLS there is no mail in the clear, and nobody waits for it.

@@ -61,7 +61,11 @@ fn real_server_row(real_server: &api::RealServer, colour: bool) -> Vec<Cell> {
         (Health::Up, _) => Color::Green,
         (Health::Down, _) => Color::Red,
     };
-    let state = Cell::new(&real_server.state);
+    let health = match real_server.health {
+        Health::Up => "up",
+        Health::Down => "down",
+    };
+    let state = Cell::new(real_server.state.as_deref().unwrap_or(health));
     vec![
         Cell::new(""),
         Cell::new(real_server.address),

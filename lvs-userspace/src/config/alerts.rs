@@ -43,7 +43,8 @@ fn mail(section: &Reader<'_>) -> Option<Mail> {
     let user = section.optional("user", text("a user of the mail server"));
     let password_file = section.optional("password_file", path);
     let times = Duration::from_millis(100)..=Duration::from_secs(3600);
-    let gather = section.optional("gather", milliseconds(times));
+    let gather = section.optional("gather", milliseconds(times.clone()));
+    let retry = section.optional("retry", milliseconds(times));
     section.unknown_keys();
     let alone = |key, at: Option<&super::reader::At<String>>, other| {
         if let Some(at) = at {
@@ -69,5 +70,6 @@ fn mail(section: &Reader<'_>) -> Option<Mail> {
         from: from?.value,
         to: to?.value,
         gather: gather.map_or(Duration::from_secs(10), |at| at.value),
+        retry: retry.map_or(Duration::from_secs(15), |at| at.value),
     })
 }

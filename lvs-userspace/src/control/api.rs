@@ -66,9 +66,11 @@ pub struct RealServer {
     pub forwarding: Forwarding,
     /// Whether it can be used.
     pub health: Health,
-    /// What it is: `checking`, `up`, `drained`, `maintenance` or `down`.
-    pub state: String,
-    /// Why the effective weight is not the configured one; `None` if it is.
+    /// What it is, if `health` does not say it: `checking`, `drained` or `maintenance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Why the effective weight is not the configured one; left out if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Connections in use.
     pub active_connections: u64,

@@ -195,7 +195,7 @@ impl Agent {
     /// Has the checks of the configuration made, and the load reports asked for. At the start, and
     /// when a real server is new, it is out of service until it has passed; one that was in service
     /// unchecked stays there.
-    pub(super) fn check_real_servers(&mut self) {
+    fn check_real_servers(&mut self) {
         let targets: Vec<_> = self
             .director
             .checks()
@@ -205,6 +205,12 @@ impl Agent {
         self.checker.reconfigure(targets, now);
         let load = self.director.config().load.clone();
         self.poller.reconfigure(load, &self.director.load_agents(), now);
+    }
+
+    /// Begins to check, and to ask for load reports.
+    pub(super) fn begin_checks(&mut self) {
+        self.check_real_servers();
+        self.poller.restore(self.director.standings());
     }
 
     /// Finds the real servers on the network.

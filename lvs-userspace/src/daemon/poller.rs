@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::load::{self, Due, Loads, News, Report};
+use crate::load::{self, Due, Loads, News, Report, Standing};
 
 /// Reports that may wait to be taken in.
 const REPORTS: usize = 1024;
@@ -41,6 +41,13 @@ impl Poller {
         now: Instant,
     ) {
         self.loads.reconfigure(settings, addresses, now);
+    }
+
+    /// What followed from the reports to the lvsd before.
+    pub(super) fn restore(&mut self, standings: impl Iterator<Item = (IpAddr, Standing)>) {
+        for (address, standing) in standings {
+            self.loads.restore(address, standing);
+        }
     }
 
     /// When the next report is due.

@@ -66,7 +66,12 @@ fn service(
             effective_weight: effective.weight,
             forwarding: api::Forwarding::Dr,
             health,
-            state: effective.state.to_string(),
+            state: match effective.state {
+                State::Up | State::Down | State::Quorum | State::NoQuorum => None,
+                State::Checking | State::Drained | State::Maintenance => {
+                    Some(effective.state.to_string())
+                }
+            },
             why: effective.why,
             active_connections: now.active.into(),
             inactive_connections: now.inactive.into(),

@@ -1,8 +1,8 @@
 //! The weight in force, and why it is not the configured one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Director, State};
+use super::{Director, Recovery, State};
 use crate::{
     config::{RealServer, VirtualService},
     health::{Health, Target},
@@ -91,13 +91,8 @@ impl Director {
     fn share(&self, service: &VirtualService, real_server: &RealServer, now: Instant) -> Effective {
         let reported = u32::from(self.standing(service, real_server).share);
         let target = Target { service: service.id, real_server: real_server.address };
-        let risen = self.recovered.get(&target).map_or(100, |since| {
-            let passed = now.duration_since(*since).as_secs_f64();
-            let share = passed / service.slow_start.as_secs_f64().max(f64::EPSILON);
-            // In steps, so that the tables are not written all the time.
-            let grain = f64::from(GRAIN);
-            ((share * 100.0 / grain).floor() * grain).clamp(grain, 100.0) as u32
-        });
+        let recovery = self.recovered.get(&target);
+        let risen = recovery.map_or(100, |it| it.share_at(now, service.slow_start));
         let share = reported * risen / 100;
         let weight = u32::from(real_server.weight.0);
         let fine = weight * parts(service) * share;
@@ -138,9 +133,22 @@ impl Director {
     }
 }
 
+impl Recovery {
+    /// The share of its weight that a real server has at this time, in percent: more and more, in
+    /// steps, so that the tables are not written all the time.
+    pub(super) fn share_at(&self, now: Instant, slow_start: Duration) -> u32 {
+        if slow_start.is_zero() {
+            return 100;
+        }
+        let risen = now.duration_since(self.since).as_secs_f64() / slow_start.as_secs_f64();
+        let grain = f64::from(GRAIN);
+        ((risen * 100.0 / grain).floor() * grain).clamp(grain, 100.0) as u32
+    }
+}
+
 /// How finely the weights of a service are shared: not at all if nothing ever shares them, nor so
 /// finely that the largest is too large.
-fn parts(service: &VirtualService) -> u32 {
+pub(super) fn parts(service: &VirtualService) -> u32 {
     if !service.follow_load && service.slow_start.is_zero() {
         return 1;
     }

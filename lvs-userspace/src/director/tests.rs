@@ -3,6 +3,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use super::*;
 use crate::{
     alert, config,
+    dataplane::Restored,
     health::{Kind, Via},
     load::{self, Admin},
     model::{MacAddr, Protocol},
@@ -253,6 +254,7 @@ fn who_is_back_from_a_failure_begins_slowly() {
         assert_eq!(bench.effective().why.is_some(), *weights.last().unwrap() < 100);
         bench.now += Duration::from_secs(4);
         assert_eq!(bench.director.tick(bench.now), weights.len() <= 5, "{weights:?}");
+        assert!(!bench.director.tick(bench.now), "nothing new");
     }
     assert_eq!(weights, [5, 20, 40, 60, 80, 100]);
 
@@ -330,4 +332,21 @@ fn a_director_that_takes_over_thinks_what_the_one_before_thought() {
     assert_eq!(health(Start::From(before)), [Health::Up, Health::Down]);
     let before = vec![restored(FIRST, 0, false)];
     assert_eq!(health(Start::From(before)), [Health::Down, Health::Checking]);
+
+    // Where load reports are followed, what they said holds until the next.
+    let mut following = config.clone();
+    following.virtual_services[0].follow_load = true;
+    let before = vec![restored(FIRST, 35, false), restored(SECOND, 0, false)];
+    let mut director = Director::new(following, Start::From(before));
+    for address in [FIRST, SECOND] {
+        director.handle(Event::Neighbour(address, Some(THERE)), Instant::now());
+    }
+    director.begin();
+    let service = &director.wanted(Instant::now())[0];
+    assert_eq!(service.real_servers.iter().map(|it| it.weight.0).collect::<Vec<_>>(), [35, 0]);
+    let state = |at: usize| {
+        let service = &director.config().virtual_services[0];
+        director.state(service, &service.real_servers[at])
+    };
+    assert_eq!((state(0), state(1)), (State::Up, State::Drained));
 }

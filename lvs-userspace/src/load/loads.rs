@@ -88,6 +88,14 @@ impl Loads {
         self.waiting = self.machines.iter().filter_map(next).collect();
     }
 
+    /// What followed from reports before this was made, of somebody who is asked.
+    pub fn restore(&mut self, address: IpAddr, standing: Standing) {
+        if let Some(machine) = self.machines.get_mut(&address) {
+            machine.smoothed = Some(f64::from(standing.share));
+            machine.standing = standing;
+        }
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> &Settings {

@@ -14,7 +14,7 @@ fn real_server(address: &str, weight: u32, counters: [u64; 5]) -> api::RealServe
         effective_weight: weight,
         forwarding: Forwarding::Dr,
         health: Health::Up,
-        state: "up".to_owned(),
+        state: None,
         why: None,
         active_connections,
         inactive_connections,
@@ -38,7 +38,6 @@ fn services() -> Services {
     };
     let lost = api::RealServer {
         health: Health::Down,
-        state: "down".to_owned(),
         why: Some("it fails its checks".to_owned()),
         effective_weight: 0,
         ..real_server("10.77.0.12", 2, [0, 3, 30, 99_999_999, 100_000_000])

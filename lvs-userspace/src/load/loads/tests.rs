@@ -110,6 +110,16 @@ fn reports_that_go_stale() {
 }
 
 #[test]
+fn what_was_known_before_holds_until_the_next_report() {
+    let mut bench = Bench::new(Settings::default());
+    bench.loads.restore(ADDRESS, Standing { share: 20, ..Standing::default() });
+    bench.next(Ok("20%"));
+    assert_eq!(bench.share(), 20);
+    let next = bench.next(Ok("100%"));
+    assert_eq!(next, [News::Standing(Standing { share: 45, ..Standing::default() })]);
+}
+
+#[test]
 fn a_silence_is_complained_about_now_and_then() {
     let mut bench = Bench::new(Settings::default());
     let start = bench.now;
