@@ -8,7 +8,8 @@ mod render;
 
 use std::{
     ffi::OsString,
-    io::{self, IsTerminal as _, Write as _},
+    fs,
+    io::{self, IsTerminal as _, Read as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -16,9 +17,12 @@ use std::{
 use clap::Parser as _;
 use serde::Serialize;
 
-use crate::control::{
-    api::Reload,
-    client::{Client, ClientError},
+use crate::{
+    control::{
+        api::Reload,
+        client::{Client, ClientError},
+    },
+    import::{Format, Imported, import},
 };
 use args::{Args, Verb};
 
@@ -32,6 +36,8 @@ enum CliError {
     Client(#[from] ClientError),
     #[error("{0}")]
     Usage(#[from] ipvsadm::UsageError),
+    #[error("{0}")]
+    File(String),
     #[error("No such service")]
     NoService,
     #[error("can't write the answer: {0}")]
@@ -147,6 +153,7 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
             let reloaded = client.reload(Reload { dry_run }).await?;
             if json { to_json(&reloaded) } else { render::reloaded(&reloaded, dry_run) }
         }
+        Verb::Import { format, file } => import_file(format, &file)?,
         Verb::Status { json } => {
             let status = client.status().await?;
             let text = if json { to_json(&status) } else { render::status(&status) };
@@ -154,6 +161,35 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
         }
     };
     Ok(text.into())
+}
+
+/// Prints what a file means; what it can't be carried over goes to stderr.
+fn import_file(format: Format, file: &Path) -> Result<String, CliError> {
+    let name = file.display().to_string();
+    let bytes = if name == "-" {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(file)
+    }
+    .map_err(|error| CliError::File(format!("{name}: can't read it: {error}")))?;
+    let director = nix::unistd::gethostname().unwrap_or_default();
+    let director = director.to_string_lossy();
+    let director = if director.is_empty() { "director".into() } else { director };
+    // Old files are often in Latin-1, and only their comments have letters that matter then.
+    match import(format, &String::from_utf8_lossy(&bytes), &director) {
+        Ok(Imported { toml, left_out }) => {
+            for line in left_out {
+                // If nobody can read stderr, the text itself has it, too.
+                drop(writeln!(io::stderr(), "lvsctl: {name}:{line}"));
+            }
+            Ok(toml)
+        }
+        Err(errors) => {
+            let lines: Vec<_> = errors.iter().map(|line| format!("{name}:{line}")).collect();
+            Err(CliError::File(lines.join("\n")))
+        }
+    }
 }
 
 async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {

@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod dataplane;
 pub mod director;
 pub mod health;
+pub mod import;
 pub mod load;
 pub mod model;
 pub mod net;

@@ -8,6 +8,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use crate::import::Format;
+
 /// Shows what the director does.
 ///
 /// ipvsadm's own options work too: lvsctl -L -n --stats.
@@ -52,6 +54,13 @@ pub(super) enum Verb {
         /// As JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print our configuration for what another program's says
+    Import {
+        /// What kind of file it is
+        format: Format,
+        /// The file; - for stdin
+        file: PathBuf,
     },
     /// Show the director: interfaces, and what became of packets that were not forwarded
     Status {
