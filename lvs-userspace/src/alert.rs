@@ -53,6 +53,8 @@ pub struct Mail {
     pub port: u16,
     /// How the connection is encrypted.
     pub encryption: Encryption,
+    /// A file with certificates (PEM) of who is trusted besides those that the system trusts.
+    pub ca_file: Option<PathBuf>,
     /// User and file with the password, if the server wants them.
     pub login: Option<(String, PathBuf)>,
     /// Sender.

@@ -130,7 +130,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         _ => Some(dataplane.logger().map_err(RunError::Log)?),
     };
     let takes_over = dataplane.takes_over();
-    info!(bytes = dataplane.sizes().bytes(), takes_over, "the connection tables are there");
+    let bytes = dataplane.sizes().bytes();
     let held = match takes_over {
         true => dataplane
             .read(&mut (1..=dataplane.sizes().max_real_servers()))
@@ -159,6 +159,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     // Not before the tables are full: it may take the place of one that has its own.
     agent.attach()?;
     agent.begin_checks();
+    info!(bytes, takes_over, "memory of the connection tables");
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
     let stop_server = shutdown.child_token();

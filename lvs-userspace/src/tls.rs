@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, crypto::ring,
+    pki_types::CertificateDer,
 };
 
 /// The beginning of every configuration.
@@ -16,12 +17,13 @@ pub fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Trusts whom the system trusts.
+/// Trusts whom the system trusts, and these.
 ///
 /// # Errors
 /// When the provider has not what TLS needs.
-pub fn strict() -> Result<ClientConfig, String> {
+pub fn strict(also: &[CertificateDer<'static>]) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(also.iter().cloned());
     // Without any, every certificate is refused, and the reason says so.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     Ok(builder()?.with_root_certificates(roots).with_no_client_auth())

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,7 @@ use lettre::{
     message::{Mailbox, header::ContentType},
     transport::smtp::{
         authentication::Credentials,
-        client::{Tls, TlsParameters},
+        client::{Certificate, Tls, TlsParameters},
     },
 };
 use tokio::{
@@ -129,7 +130,19 @@ async fn send_once(settings: &Mail, digest: &Digest) -> Result<(), String> {
 
 /// Made anew for each mail: passwords and certificates may change.
 fn transport(settings: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    let parameters = || TlsParameters::new(settings.server.clone()).map_err(|it| reason(&it));
+    let read = |what, file: &Path| {
+        let read = fs::read_to_string(file);
+        read.map_err(|error| format!("can't read {what} in {}: {error}", file.display()))
+    };
+    let parameters = || {
+        let mut builder = TlsParameters::builder(settings.server.clone());
+        if let Some(file) = &settings.ca_file {
+            let pem = read("the certificates", file)?;
+            let certificates = Certificate::from_pem(pem.as_bytes()).map_err(|it| reason(&it))?;
+            builder = builder.add_root_certificate(certificates);
+        }
+        builder.build().map_err(|it| reason(&it))
+    };
     let tls = match settings.encryption {
         Encryption::StartTls => Tls::Required(parameters()?),
         Encryption::Tls => Tls::Wrapper(parameters()?),
@@ -140,8 +153,7 @@ fn transport(settings: &Mail) -> Result<AsyncSmtpTransport<Tokio1Executor>, Stri
         .timeout(Some(PATIENCE))
         .tls(tls);
     if let Some((user, file)) = &settings.login {
-        let password = fs::read_to_string(file)
-            .map_err(|error| format!("can't read the password in {}: {error}", file.display()))?;
+        let password = read("the password", file)?;
         let password = password.trim_end_matches(['\n', '\r']).to_owned();
         builder = builder.credentials(Credentials::new(user.clone(), password));
     }

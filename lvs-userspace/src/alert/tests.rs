@@ -1,9 +1,17 @@
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{
+        AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
     net::TcpListener,
     time::{Instant, sleep, timeout},
+};
+
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
 use super::*;
@@ -167,6 +175,10 @@ async fn sink(listener: TcpListener) -> String {
     let (stream, _) = listener.accept().await.unwrap();
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 sink\r\n").await.unwrap();
+    take_mail(stream).await
+}
+
+async fn take_mail(mut stream: impl AsyncBufRead + AsyncWrite + Unpin) -> String {
     let (mut mail, mut line) = (String::new(), String::new());
     loop {
         line.clear();
@@ -191,6 +203,7 @@ fn mail(port: u16, encryption: Encryption) -> Mail {
         server: "127.0.0.1".to_owned(),
         port,
         encryption,
+        ca_file: None,
         login: None,
         from: "lvs@midas.example".to_owned(),
         to: vec!["Ops <ops@example.net>".to_owned()],
@@ -256,4 +269,50 @@ async fn a_mail_server_without_starttls_gets_nothing() {
         line.clear();
     }
     assert!(said.iter().all(|word| ["EHLO", "QUIT"].contains(&word.as_str())), "{said:?}");
+}
+
+/// A mail server that speaks TLS after STARTTLS; gives `None` if the other does not like its
+/// certificate.
+async fn tls_sink(listener: TcpListener, acceptor: TlsAcceptor) -> Option<String> {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 sink\r\n").await.unwrap();
+    for (word, answer) in [("EHLO", "250-sink\r\n250 STARTTLS\r\n"), ("STARTTLS", "220 go\r\n")] {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with(word), "{line}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+    let stream = acceptor.accept(stream.into_inner()).await.ok()?;
+    Some(take_mail(BufReader::new(stream)).await)
+}
+
+#[tokio::test]
+async fn mail_goes_by_tls_to_who_is_trusted() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca_file = directory.path().join("ca.pem");
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    fs::write(&ca_file, cert.pem()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![cert.der().clone()],
+            PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    for ca_file in [Some(ca_file), None] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let is_trusted = ca_file.is_some();
+        let mail = Mail { ca_file, ..mail(port, Encryption::StartTls) };
+        let mut alerts =
+            Alerts::new("midas", &Settings { mail: Some(mail), ..Settings::default() });
+        alerts.tell(&change(11, State::Down));
+        let mail = timeout(SOON, tls_sink(listener, acceptor.clone())).await.unwrap();
+        assert_eq!(mail.is_some_and(|it| it.contains("up -> down")), is_trusted);
+    }
 }

@@ -47,7 +47,7 @@ pub(super) async fn post(url: String, mut alerts: mpsc::Receiver<Alert>) {
 }
 
 fn client() -> Result<Client, String> {
-    let builder = Client::builder().tls_backend_preconfigured(tls::strict()?).timeout(ANSWER);
+    let builder = Client::builder().tls_backend_preconfigured(tls::strict(&[])?).timeout(ANSWER);
     builder.build().map_err(|error| reason(&error))
 }
 

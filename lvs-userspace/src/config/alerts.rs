@@ -40,6 +40,7 @@ fn mail(section: &Reader<'_>) -> Option<Mail> {
     let encryption = section.optional("encryption", one_of(&ENCRYPTIONS));
     let from = section.required("from", mailbox);
     let to = section.required("to", mailboxes);
+    let ca_file = section.optional("ca_file", path);
     let user = section.optional("user", text("a user of the mail server"));
     let password_file = section.optional("password_file", path);
     let times = Duration::from_millis(100)..=Duration::from_secs(3600);
@@ -66,6 +67,7 @@ fn mail(section: &Reader<'_>) -> Option<Mail> {
         server: server?.value,
         port: port.map_or(usual, |at| at.value),
         encryption,
+        ca_file: ca_file.map(|at| PathBuf::from(at.value)),
         login: user.zip(password_file).map(|(user, file)| (user.value, PathBuf::from(file.value))),
         from: from?.value,
         to: to?.value,

@@ -1,5 +1,7 @@
 //! Against servers that do as they are told.
 
+mod https;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,

@@ -10,7 +10,7 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        DigitallySignedStruct, Error, SignatureScheme,
+        ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
         client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, ServerName, UnixTime},
@@ -24,9 +24,17 @@ use crate::tls;
 pub(super) struct Connectors {
     strict: OnceLock<Result<TlsConnector, String>>,
     lenient: OnceLock<Result<TlsConnector, String>>,
+    /// Who is trusted besides those that the system trusts.
+    also: Vec<CertificateDer<'static>>,
 }
 
 impl Connectors {
+    /// Trusts these, too.
+    #[cfg(test)]
+    pub(super) fn trusting(also: Vec<CertificateDer<'static>>) -> Self {
+        Self { also, ..Self::default() }
+    }
+
     /// A handshake with who should be `name`.
     pub(super) async fn connect(
         &self,
@@ -35,10 +43,9 @@ impl Connectors {
         verify: bool,
     ) -> io::Result<TlsStream<TcpStream>> {
         let connector = if verify {
-            self.strict.get_or_init(|| connector(None))
+            self.strict.get_or_init(|| Ok(into_connector(tls::strict(&self.also)?)))
         } else {
-            self.lenient
-                .get_or_init(|| connector(Some(Lenient(Arc::new(ring::default_provider())))))
+            self.lenient.get_or_init(|| Ok(into_connector(lenient()?)))
         };
         let connector = connector.as_ref().map_err(|error| io::Error::other(error.clone()))?;
         let name = ServerName::try_from(name).map_err(io::Error::other)?;
@@ -46,16 +53,15 @@ impl Connectors {
     }
 }
 
-/// One that trusts whom the system trusts, or everybody.
-fn connector(lenient: Option<Lenient>) -> Result<TlsConnector, String> {
-    let config = match lenient {
-        Some(lenient) => tls::builder()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(lenient))
-            .with_no_client_auth(),
-        None => tls::strict()?,
-    };
-    Ok(TlsConnector::from(Arc::new(config)))
+fn into_connector(config: ClientConfig) -> TlsConnector {
+    TlsConnector::from(Arc::new(config))
+}
+
+/// Trusts everybody.
+fn lenient() -> Result<ClientConfig, String> {
+    let verifier = Lenient(Arc::new(ring::default_provider()));
+    let builder = tls::builder()?.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(builder.with_no_client_auth())
 }
 
 /// Takes any certificate, but only from who has its key.
