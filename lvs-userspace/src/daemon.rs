@@ -4,10 +4,8 @@
 //! time. So no two changes ever cross.
 
 mod agent;
-mod checker;
 mod counts;
 mod drift;
-mod poller;
 mod rates;
 mod reach;
 mod report;
@@ -33,14 +31,14 @@ use crate::{
         preflight, restored,
     },
     director::{Director, Start},
+    health::Checker,
+    load::Poller,
     net::{
         self, Link,
         netlink::{NetError, Netlink},
     },
 };
 use agent::{Agent, World};
-use checker::Checker;
-use poller::Poller;
 use reach::Reach;
 
 /// Requests that may wait for the loop before the socket has to.

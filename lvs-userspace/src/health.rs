@@ -1,10 +1,12 @@
 //! Whether the real servers do their work: what is asked of them, and what their answers mean.
 
+mod checker;
 mod monitor;
 pub mod probe;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
+pub use checker::{Checker, Done};
 pub use monitor::{Change, Due, Monitors};
 
 use crate::model::ServiceId;

@@ -5,12 +5,14 @@
 
 mod ask;
 mod loads;
+mod poller;
 mod report;
 
 use std::{fmt, time::Duration};
 
 pub use ask::ask;
 pub use loads::{Due, Loads, News};
+pub use poller::{Asked, Poller};
 pub use report::{Report, ReportError};
 
 /// Shares of a weight are multiples of this many percent, so that the schedulers' tables stay small

@@ -41,7 +41,7 @@ enum Verb {
     Test(test::Options),
     /// Put up the lab of network namespaces, take it down, or look at it
     Lab(lab::Options),
-    /// Measure what a packet costs in the kernel
+    /// Measure what a packet costs in the kernel, or what checks do
     Bench(bench::Options),
     /// Run all that CI runs: format, lints, documentation, tests
     Ci,

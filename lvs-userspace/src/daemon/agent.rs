@@ -9,9 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     Options, RunError,
-    checker::{Checker, Done},
     counts::Counts,
-    poller::{Asked, Poller},
     reach::{Moved, Reach},
     report,
 };
@@ -25,13 +23,16 @@ use crate::{
         restored, sweep,
     },
     director::{Director, Event},
-    health::{self, Via},
-    load::News,
+    health::{self, Checker, Done, Via},
+    load::{Asked, News, Poller},
     net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
 };
 
 /// How often to look whether the maps still hold what was written.
 const COMPARE: Duration = Duration::from_secs(10);
+
+/// A check that begins so late says more about the director than about the real server.
+const LATE: Duration = Duration::from_millis(100);
 
 /// An interface that is to run the program.
 #[derive(Debug)]
@@ -137,7 +138,10 @@ impl Agent {
     /// Begins the checks that are due.
     pub(super) fn start_checks(&mut self) {
         let reach = &self.reach;
-        self.checker.start_due(Instant::now(), |real_server| reach.mark(real_server));
+        let late = self.checker.start_due(Instant::now(), |real_server| reach.mark(real_server));
+        if late > LATE {
+            debug!(?late, "checks are late: this machine has too much to do");
+        }
     }
 
     /// Takes in what a check has found.

@@ -46,6 +46,8 @@ pub struct Due {
     pub target: Target,
     /// How.
     pub check: Check,
+    /// When it should have been made.
+    pub at: Instant,
     /// Given back with the outcome: that of an earlier configuration does not count.
     pub round: u64,
 }
@@ -122,7 +124,7 @@ impl Monitors {
             self.rounds += 1;
             monitor.round = Some(self.rounds);
             monitor.next = None;
-            due.push(Due { target, check: monitor.check.clone(), round: self.rounds });
+            due.push(Due { target, check: monitor.check.clone(), at, round: self.rounds });
         }
         due
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::health::{
+use super::{
     Change, Check, Health, Monitors, Outcome, Target,
     probe::{Tools, probe},
 };
@@ -18,14 +18,14 @@ const OUTCOMES: usize = 1024;
 
 /// A check that has been made.
 #[derive(Debug)]
-pub(super) struct Done {
+pub struct Done {
     target: Target,
     round: u64,
     outcome: Outcome,
 }
 
-/// What is checked, and what it is done with.
-pub(super) struct Checker {
+/// What is checked, and what it is done with. Its tasks need a runtime of tokio.
+pub struct Checker {
     monitors: Monitors,
     tools: Arc<Tools>,
     done: mpsc::Sender<Done>,
@@ -33,13 +33,14 @@ pub(super) struct Checker {
 
 impl Checker {
     /// One that checks nothing yet, and where its outcomes come.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Done>) {
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<Done>) {
         let (done, outcomes) = mpsc::channel(OUTCOMES);
         (Self { monitors: Monitors::default(), tools: Arc::default(), done }, outcomes)
     }
 
     /// Checks these from now on; each with what is thought of it if it was not checked before.
-    pub(super) fn reconfigure(
+    pub fn reconfigure(
         &mut self,
         targets: impl IntoIterator<Item = (Target, Check, Health)>,
         now: Instant,
@@ -48,13 +49,17 @@ impl Checker {
     }
 
     /// When the next check is due.
-    pub(super) fn next(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
         self.monitors.next()
     }
 
-    /// Begins the checks that are due. `mark` is that of packets to a VIP at a real server.
-    pub(super) fn start_due(&mut self, now: Instant, mark: impl Fn(IpAddr) -> Option<u32>) {
+    /// Begins the checks that are due; says how late the latest of them is. `mark` is that of packets
+    /// to a VIP at a real server.
+    pub fn start_due(&mut self, now: Instant, mark: impl Fn(IpAddr) -> Option<u32>) -> Duration {
+        let mut late = Duration::ZERO;
         for due in self.monitors.take_due(now) {
+            late = late.max(now.duration_since(due.at));
             let mark = mark(due.target.real_server);
             let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
             tokio::spawn(async move {
@@ -69,10 +74,11 @@ impl Checker {
                 done.send(Done { target: due.target, round: due.round, outcome }).await.ok();
             });
         }
+        late
     }
 
     /// Takes in what a check has found: what changes by it, and how fast the answers come.
-    pub(super) fn finish(
+    pub fn finish(
         &mut self,
         done: &Done,
         now: Instant,

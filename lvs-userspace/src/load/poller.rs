@@ -8,60 +8,57 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::load::{self, Due, Loads, News, Report, Standing};
+use super::{Due, Loads, News, Report, Settings, Standing, ask};
 
 /// Reports that may wait to be taken in.
 const REPORTS: usize = 1024;
 
 /// A report that was asked for, or why there is none.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub struct Asked {
     due: Due,
     outcome: Result<Report, String>,
 }
 
-/// Who is asked, and where the answers go.
-pub(super) struct Poller {
+/// Who is asked, and where the answers go. Its tasks need a runtime of tokio.
+pub struct Poller {
     loads: Loads,
     done: mpsc::Sender<Asked>,
 }
 
 impl Poller {
     /// One that asks nobody yet, and where its reports come.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Asked>) {
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<Asked>) {
         let (done, reports) = mpsc::channel(REPORTS);
         (Self { loads: Loads::default(), done }, reports)
     }
 
     /// Asks these from now on.
-    pub(super) fn reconfigure(
-        &mut self,
-        settings: load::Settings,
-        addresses: &BTreeSet<IpAddr>,
-        now: Instant,
-    ) {
+    pub fn reconfigure(&mut self, settings: Settings, addresses: &BTreeSet<IpAddr>, now: Instant) {
         self.loads.reconfigure(settings, addresses, now);
     }
 
     /// What followed from the reports to the lvsd before.
-    pub(super) fn restore(&mut self, standings: impl Iterator<Item = (IpAddr, Standing)>) {
+    pub fn restore(&mut self, standings: impl Iterator<Item = (IpAddr, Standing)>) {
         for (address, standing) in standings {
             self.loads.restore(address, standing);
         }
     }
 
     /// When the next report is due.
-    pub(super) fn next(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
         self.loads.next()
     }
 
     /// Asks for the reports that are due.
-    pub(super) fn start_due(&mut self, now: Instant) {
-        let load::Settings { port, timeout, .. } = *self.loads.settings();
+    pub fn start_due(&mut self, now: Instant) {
+        let Settings { port, timeout, .. } = *self.loads.settings();
         for due in self.loads.take_due(now) {
             let done = self.done.clone();
             tokio::spawn(async move {
-                let outcome = load::ask(SocketAddr::new(due.address, port), timeout).await;
+                let outcome = ask(SocketAddr::new(due.address, port), timeout).await;
                 // At the end nobody wants to know any more.
                 done.send(Asked { due, outcome }).await.ok();
             });
@@ -69,7 +66,7 @@ impl Poller {
     }
 
     /// Takes in a report: of whom, and what is new.
-    pub(super) fn finish(&mut self, asked: &Asked, now: Instant) -> (IpAddr, Vec<News>) {
+    pub fn finish(&mut self, asked: &Asked, now: Instant) -> (IpAddr, Vec<News>) {
         (asked.due.address, self.loads.outcome(asked.due, &asked.outcome, now))
     }
 }
