@@ -298,8 +298,9 @@ impl Agent {
         self.reach.tick(now).await;
         self.is_dirty |= self.tables.is_due(now) | self.director.tick(now);
         if now >= self.next_comparison {
-            self.next_comparison = now + COMPARE;
             self.compare();
+            // However large the maps are, no more than a hundredth of the time goes into this.
+            self.next_comparison = Instant::now() + COMPARE.max(now.elapsed() * 100);
         }
         if self.counts.are_rates_due(now) {
             let (placement, config) = (self.tables.placement(), self.director.config());
