@@ -90,6 +90,8 @@ pub enum RunError {
     Sync(#[from] SyncError),
     #[error("can't read the maps of the lvsd before: {0}")]
     Read(io::Error),
+    #[error("can't pin the XDP program: {0}")]
+    Pin(io::Error),
     #[error("can't take the XDP program off an interface: {0}")]
     Detach(io::Error),
     #[error("can't read the program's log: {0}")]

@@ -100,6 +100,8 @@ fn nobody_notices_that_lvsd_was_replaced() -> Result<()> {
         })?;
         lvsd = next.context("no lvsd")?;
         assert_ne!(program_id(&lab)?, before, "{signal}: it runs a program of its own");
+        let pinned = bpftool(&["prog", "show"], "program", &[])?;
+        assert_eq!(pinned["id"], program_id(&lab)?, "{signal}: and that is the one pinned");
         assert_eq!(connections(&lvsd)?, requests as u64, "{signal}: the counters go on");
     }
     assert!(requests > 100, "too few to show anything: {requests}");

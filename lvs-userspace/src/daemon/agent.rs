@@ -126,8 +126,7 @@ impl Agent {
         }
         let indexes: Vec<_> = self.links.iter().map(|it| it.link.index).collect();
         self.dataplane.detach_others(&indexes).map_err(RunError::Detach)?;
-        self.dataplane.stay();
-        Ok(())
+        self.dataplane.stay().map_err(RunError::Pin)
     }
 
     /// When the next check of a real server is due.

@@ -224,8 +224,15 @@ impl BpfDataplane {
     }
 
     /// From now on program and maps stay when this is gone.
-    pub fn stay(&mut self) {
+    ///
+    /// # Errors
+    /// When the program can't be pinned.
+    pub fn stay(&mut self) -> io::Result<()> {
+        let path = self.pins.new_program()?;
+        let program = program(&mut self.ebpf, self.program).map_err(io::Error::other)?;
+        program.pin(path).map_err(io::Error::other)?;
         self.pins.keep();
+        Ok(())
     }
 
     /// The clock that the program goes by.

@@ -1,7 +1,7 @@
 //! What stays when lvsd ends: the maps and the links, as files under the BPF file system.
 //!
 //! A map is pinned under its name, the link that holds the program on an interface under
-//! `link_INDEX_MODE`. Who holds the lock of the directory may change what is in it.
+//! `link_INDEX_MODE`, the program itself under `program`. Who holds the lock of the directory may change what is in it.
 
 use std::{
     fs::{self, File},
@@ -18,6 +18,9 @@ use nix::fcntl::{Flock, FlockArg};
 use tracing::{debug, info, warn};
 
 use super::{Abi, links::AttachedAs, sizes::Sizes};
+
+/// The name of the program's file.
+const PROGRAM: &str = "program";
 
 /// What was pinned before.
 pub(super) enum Found {
@@ -65,6 +68,13 @@ impl Pins {
 
     pub(super) fn link_path(&self, interface: u32, attached_as: AttachedAs) -> PathBuf {
         self.path(&format!("link_{interface}_{}", attached_as.name()))
+    }
+
+    /// The file of the program, where there is none any more.
+    pub(super) fn new_program(&self) -> io::Result<PathBuf> {
+        let path = self.path(PROGRAM);
+        remove(&path)?;
+        Ok(path)
     }
 
     /// What is there.
@@ -117,6 +127,7 @@ impl Pins {
             info!(interface = link.interface, "detaches the XDP program");
             remove(&link.path)?;
         }
+        remove(&self.path(PROGRAM))?;
         self.remove_maps()?;
         // It stays if somebody else has something in it.
         if let Err(error) = fs::remove_dir(&self.directory) {
