@@ -345,4 +345,4 @@ fn mapped(address: IpAddr) -> [u8; 16] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

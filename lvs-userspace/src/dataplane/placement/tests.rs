@@ -6,7 +6,8 @@ use crate::{
     model::{Protocol, Scheduler, Weight},
 };
 
-fn service(port: u16, weights: &[(u8, u16)]) -> Service {
+/// TCP at this port of the VIP, with real servers 10.77.0.HOST of these weights.
+pub(crate) fn service(port: u16, weights: &[(u8, u16)]) -> Service {
     Service {
         id: ServiceId {
             protocol: Protocol::Tcp,

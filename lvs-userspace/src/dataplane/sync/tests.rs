@@ -1,14 +1,8 @@
-use std::net::Ipv4Addr;
-
 use lvs_common::{abi::Traffic, fate::Fate};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    config::LostConnections,
-    dataplane::{MapWrite, Neighbour, RealServer},
-    model::{Protocol, Scheduler, ServiceId, Weight},
-};
+use crate::dataplane::{MapWrite, placement::tests::service};
 
 const MOST: u32 = 100;
 
@@ -55,36 +49,6 @@ impl Dataplane for Fake {
 
     fn fate(&self, _: Fate) -> io::Result<u64> {
         Ok(0)
-    }
-}
-
-fn service(port: u16, weights: &[(u8, u16)]) -> Service {
-    let real_server = |&(host, weight): &(u8, u16)| RealServer {
-        address: Ipv4Addr::new(10, 77, 0, host).into(),
-        weight: Weight(weight),
-        upper_threshold: 0,
-        lower_threshold: 0,
-        latency_us: None,
-        is_down: false,
-        neighbour: Some(Neighbour {
-            mac: MacAddr([2, 0, 0, 0, 0, host]),
-            interface: 7,
-            source_mac: MacAddr([2, 0, 0, 0, 0, 3]),
-            vlan: None,
-        }),
-    };
-    Service {
-        id: ServiceId {
-            protocol: Protocol::Tcp,
-            address: Ipv4Addr::new(10, 77, 0, 100).into(),
-            port,
-        },
-        scheduler: Scheduler::Wrr,
-        persistence: None,
-        one_packet: false,
-        lost_connections: LostConnections::Reschedule,
-        sorry_server: None,
-        real_servers: weights.iter().map(real_server).collect(),
     }
 }
 
