@@ -8,6 +8,7 @@ mod error;
 mod reader;
 pub mod realserver;
 mod values;
+mod write;
 
 use std::{fs, net::IpAddr, path::Path, time::Duration};
 

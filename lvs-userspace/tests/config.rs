@@ -422,6 +422,42 @@ fn a_file_that_is_not_there() {
     );
 }
 
+/// What is written is read again as it was, with every key and every type of check.
+#[test]
+fn what_is_written_is_read_again() {
+    let checks = [
+        "type = \"tcp\", port = 81, via = \"vip\", interval = \"1500ms\"",
+        "type = \"ping\", quarantine = { failures = 3, within = \"10m\", hold = \"1h\" }",
+        "type = \"http\", path = \"/a?b\", host = \"x\", status = 204, body = \"say \\\"ok\\\"\"",
+        "type = \"https\", verify = false",
+        "type = \"udp\", send = \"\\u0001\\n\", expect = \"ü\"",
+        "type = \"udp\"",
+        "type = \"dns\", name = \"example.org\", record = \"MX\", rcode = \"any\", expect = \"m\"",
+        "type = \"smtp\", helo = \"me\"",
+        "type = \"exec\", command = [\"/bin/a b\", \"'\\\"\"]",
+        "type = \"none\"",
+    ];
+    let reference = std::fs::read_to_string(example("lvs.reference.toml")).unwrap();
+    let mut texts = vec![reference.clone()];
+    for name in ["lvs.toml", "ime.toml"] {
+        texts.push(std::fs::read_to_string(example(name)).unwrap());
+    }
+    texts.extend(
+        checks.iter().map(|it| {
+            reference.replace("check = { type = \"tcp\" }", &format!("check = {{ {it} }}"))
+        }),
+    );
+    for text in texts {
+        let config = Config::parse(&text, "").unwrap_or_else(|errors| panic!("{errors}"));
+        let written = config.to_toml();
+        let again = Config::parse(&written, "written");
+        assert_eq!(again.as_ref(), Ok(&config), "{written}");
+        for service in &config.virtual_services {
+            assert!(written.contains(&service.to_toml()));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {

@@ -13,7 +13,7 @@ use crate::health::{Check, Dns, DnsRecord, Http, Kind, Quarantine, Tls, Udp, Via
 
 const VIAS: [(&str, Via); 2] = [("rip", Via::Rip), ("vip", Via::Vip)];
 
-const RECORDS: [(&str, DnsRecord); 9] = [
+pub(super) const RECORDS: [(&str, DnsRecord); 9] = [
     ("A", DnsRecord::A),
     ("AAAA", DnsRecord::Aaaa),
     ("CNAME", DnsRecord::Cname),
@@ -26,7 +26,7 @@ const RECORDS: [(&str, DnsRecord); 9] = [
 ];
 
 /// Codes of answers (RFC 1035, section 4.1.1); `None` for any.
-const RCODES: [(&str, Option<u16>); 5] = [
+pub(super) const RCODES: [(&str, Option<u16>); 5] = [
     ("noerror", Some(0)),
     ("servfail", Some(2)),
     ("nxdomain", Some(3)),
