@@ -4,6 +4,7 @@ mod alerts;
 mod check;
 mod checks;
 mod difference;
+mod edit;
 mod error;
 mod reader;
 pub mod realserver;
@@ -15,6 +16,7 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 use lvs_common::limits;
 
 pub use difference::{Difference, difference};
+pub use edit::{Edit, EditError, RealServerKeys, ServiceKeys};
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::{
@@ -182,6 +184,8 @@ pub struct VirtualService {
     pub quorum: u32,
     /// The quorum is lost so far below it, and there again so far above.
     pub quorum_hysteresis: u32,
+    /// How its real servers are checked that have no check of their own.
+    pub check: Option<Check>,
     /// In the order of the file; no two have the same address.
     pub real_servers: Vec<RealServer>,
 }

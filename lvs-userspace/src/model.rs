@@ -148,7 +148,8 @@ impl fmt::Display for Weight {
 }
 
 /// Names a virtual service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServiceId {
     /// Transport protocol.
     pub protocol: Protocol,

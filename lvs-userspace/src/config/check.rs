@@ -241,6 +241,7 @@ fn virtual_service(
         slow_start: slow_start.map(|at| at.value).unwrap_or_default(),
         quorum: quorum_value,
         quorum_hysteresis: hysteresis.map_or(0, |at| at.value),
+        check,
         real_servers: servers.into_iter().collect::<Option<_>>()?,
     })
 }

@@ -109,6 +109,8 @@ fn service_fields(service: &VirtualService) -> Fields {
         slow_start,
         quorum,
         quorum_hysteresis,
+        // Told of the real servers.
+        check: _,
         real_servers: _,
     } = service;
     vec![

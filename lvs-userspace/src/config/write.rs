@@ -191,6 +191,7 @@ fn write_service(service: &VirtualService, text: &mut Text) {
         slow_start,
         quorum,
         quorum_hysteresis,
+        check,
         real_servers,
     } = service;
     text.section("[[virtual_service]]");
@@ -217,21 +218,26 @@ fn write_service(service: &VirtualService, text: &mut Text) {
     text.key_if("slow_start", (!slow_start.is_zero()).then(|| time(*slow_start)));
     text.key_if("quorum", (*quorum > 0).then_some(*quorum));
     text.key_if("quorum_hysteresis", (*quorum_hysteresis > 0).then_some(*quorum_hysteresis));
+    text.key_if("check", check.as_ref().map(check_value));
     for real_server in real_servers {
-        write_real_server(real_server, text);
+        write_real_server(real_server, check.as_ref(), text);
     }
 }
 
-fn write_real_server(real_server: &RealServer, text: &mut Text) {
+fn write_real_server(real_server: &RealServer, usual: Option<&Check>, text: &mut Text) {
     let RealServer { address, weight, upper_threshold, lower_threshold, check } = real_server;
     text.section("[[virtual_service.real_server]]");
     text.key("address", address.to_string());
     text.key("weight", i64::from(weight.0));
-    if *upper_threshold > 0 {
+    if *upper_threshold > 0 || *lower_threshold > 0 {
         text.key("upper_threshold", *upper_threshold);
         text.key("lower_threshold", *lower_threshold);
     }
-    text.key_if("check", check.as_ref().map(check_value));
+    if check.as_ref() != usual {
+        let mut none = toml::Table::new();
+        none.insert("type".to_owned(), "none".into());
+        text.key("check", check.as_ref().map_or(none.into(), check_value));
+    }
 }
 
 /// An inline table.

@@ -46,6 +46,7 @@ fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
         slow_start: Duration::ZERO,
         quorum: 0,
         quorum_hysteresis: 0,
+        check: None,
         real_servers: vec![real_server(FIRST), real_server(SECOND)],
     };
     change(&mut service);
