@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     process::Stdio,
     sync::{
@@ -223,7 +223,7 @@ fn checks_go_through_ipv6_vips_and_around_those_of_the_director_itself() -> Resu
 struct Impostor(Arc<AtomicBool>);
 
 impl Impostor {
-    /// One that says this, after so long.
+    /// One that says this, after so long: to a request, if it is an answer to one.
     fn start(lab: &Lab, host: Host, says: &'static str, after: Duration) -> Result<Self> {
         let listener = lab.within(host, || TcpListener::bind(SocketAddr::from(([0; 4], 80))))??;
         listener.set_nonblocking(true)?;
@@ -233,6 +233,9 @@ impl Impostor {
             let mut open = Vec::new();
             while !ends.load(Relaxed) {
                 if let Ok((mut stream, _)) = listener.accept() {
+                    if says.starts_with("HTTP/") {
+                        drop(stream.read(&mut [0; 4096]));
+                    }
                     thread::sleep(after);
                     // Who asked may have had enough.
                     drop(stream.write_all(says.as_bytes()));

@@ -47,7 +47,7 @@ async fn exchange(
     let broken = |error: hyper::Error| format!("did not answer: {error}");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     // It ends with the answer, or when nobody wants that any more.
-    let connection = tokio::spawn(connection);
+    let mut connection = tokio::spawn(connection);
     let _ended = AbortOnDrop(connection.abort_handle());
 
     let request = Request::get(&http.path)
@@ -56,7 +56,17 @@ async fn exchange(
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| format!("can't be asked for: {error}"))?;
-    let response = sender.send_request(request).await.map_err(broken)?;
+    let response = match sender.send_request(request).await {
+        Ok(response) => response,
+        // The connection was over before it was asked, and knows why.
+        Err(error) if error.is_canceled() => {
+            return Err(broken(match (&mut connection).await {
+                Ok(Err(why)) => why,
+                Ok(Ok(())) | Err(_) => error,
+            }));
+        }
+        Err(error) => return Err(broken(error)),
+    };
     let status = response.status();
     let as_expected = match http.status {
         Some(expected) => status.as_u16() == expected,

@@ -139,6 +139,24 @@ async fn http_wants_the_status_and_the_body() {
     assert!(reason.starts_with("TLS with 127.0.0.1"), "{reason}");
 }
 
+/// As a server of another protocol does; whoever was faster, the reason says what came.
+#[tokio::test]
+async fn who_speaks_before_it_is_asked_is_no_web_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Who asked may have gone.
+            drop(stream.write_all(b"SSH-2.0-OpenSSH\r\n").await);
+        }
+    });
+    for _ in 0..20 {
+        let reason = refusal(Kind::Http(http()), port).await;
+        assert!(reason.contains("did not answer: "), "{reason}");
+        assert!(!reason.contains("canceled"), "{reason}");
+    }
+}
+
 #[tokio::test]
 async fn udp_wants_the_answer_or_no_complaint() {
     let port = udp(b"I am fine").await;
