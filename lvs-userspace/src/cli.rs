@@ -18,8 +18,9 @@ use clap::Parser as _;
 use serde::Serialize;
 
 use crate::{
+    config::Config,
     control::{
-        api::Reload,
+        api::{Configuration, Edited, Reload},
         client::{Client, ClientError},
     },
     import::{Format, Imported, import},
@@ -153,6 +154,9 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
             let reloaded = client.reload(Reload { dry_run }).await?;
             if json { to_json(&reloaded) } else { render::reloaded(&reloaded, dry_run) }
         }
+        Verb::Service { what } => changed(&client.edit(vec![what.edit()]).await?),
+        Verb::Server { what } => changed(&client.edit(vec![what.edit()]).await?),
+        Verb::Save { file } => save(client, file).await?,
         Verb::Import { format, file } => import_file(format, &file)?,
         Verb::Status { json } => {
             let status = client.status().await?;
@@ -161,6 +165,24 @@ async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
         }
     };
     Ok(text.into())
+}
+
+/// What was changed, a line each.
+fn changed(edited: &Edited) -> String {
+    edited.changes.iter().flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Writes the running configuration to a file, so that it is there whole or not at all.
+async fn save(client: &Client, file: Option<PathBuf>) -> Result<String, CliError> {
+    let Configuration { toml, file: usual } = client.configuration().await?;
+    let file = file.unwrap_or_else(|| usual.into());
+    if file.as_os_str() == "-" {
+        return Ok(toml);
+    }
+    let failed = |error| CliError::File(format!("can't write {}: {error}", file.display()));
+    let new = file.with_extension("toml.new");
+    fs::write(&new, &toml).and_then(|()| fs::rename(&new, &file)).map_err(failed)?;
+    Ok(format!("saved the running configuration to {}\n", file.display()))
 }
 
 /// Prints what a file means; what it can't be carried over goes to stderr.
@@ -195,6 +217,24 @@ fn import_file(format: Format, file: &Path) -> Result<String, CliError> {
 async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {
     match command {
         ipvsadm::Command::Version => Ok(format!("lvsctl {}\n", env!("CARGO_PKG_VERSION"))),
+        ipvsadm::Command::Edit(edit) => {
+            client.edit(vec![edit.clone()]).await?;
+            Ok(String::new())
+        }
+        ipvsadm::Command::Save { numeric } => {
+            let Configuration { toml, .. } = client.configuration().await?;
+            let config = Config::parse(&toml, "lvsd's configuration")
+                .map_err(|errors| CliError::File(errors.to_string()))?;
+            Ok(ipvsadm::save(&config, *numeric))
+        }
+        ipvsadm::Command::Restore => {
+            let mut text = String::new();
+            let read = io::stdin().lock().read_to_string(&mut text);
+            read.map_err(|error| CliError::File(format!("stdin: {error}")))?;
+            let edits = ipvsadm::parse_saved(&text).map_err(CliError::File)?;
+            client.edit(edits).await?;
+            Ok(String::new())
+        }
         ipvsadm::Command::List(list) if list.connections => {
             Ok(render::ipvsadm_connections(&client.connections().await?, list))
         }

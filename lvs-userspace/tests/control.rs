@@ -9,6 +9,7 @@ use std::{
 };
 
 use lvs_userspace::{
+    config::{Config, difference},
     control::{
         api::{self, Request},
         server,
@@ -41,6 +42,8 @@ impl Daemon {
         let _guard = runtime.enter();
         let listener = server::bind(&path).unwrap();
         runtime.spawn(server::serve(listener, sender, shutdown.clone()));
+        let file = directory.path().join("lvs.toml").display().to_string();
+        let mut config = Config::parse(CONFIG, "").unwrap();
         runtime.spawn(async move {
             while let Some(request) = requests.recv().await {
                 match request {
@@ -49,6 +52,11 @@ impl Daemon {
                     Request::Connections(reply) => drop(reply.send(Ok(connections()))),
                     Request::Status(reply) => drop(reply.send(status.clone())),
                     Request::Reload(reload, reply) => drop(reply.send(reloaded(reload))),
+                    Request::Edit(edits, reply) => drop(reply.send(edited(&mut config, &edits))),
+                    Request::Configuration(reply) => {
+                        let (toml, file) = (config.to_toml(), file.clone());
+                        drop(reply.send(Ok(api::Configuration { toml, file })));
+                    }
                 }
             }
         });
@@ -119,6 +127,28 @@ fn status() -> api::Status {
         out_of_sync: None,
         fates: vec![],
     }
+}
+
+const CONFIG: &str = r#"
+    director = { name = "midas", interfaces = ["eth0"] }
+    [[virtual_service]]
+    address = "192.0.2.10"
+    port = 80
+    protocol = "tcp"
+    [[virtual_service.real_server]]
+    address = "192.0.2.11"
+    weight = 3
+"#;
+
+/// What lvsd does with edits.
+fn edited(config: &mut Config, edits: &api::Edits) -> Result<api::Edited, api::ApiError> {
+    let mut next = config.clone();
+    for edit in &edits.edits {
+        next.edit(edit).map_err(|error| api::ApiError { error: error.to_string() })?;
+    }
+    let changes = difference(config, &next).changes;
+    *config = next;
+    Ok(api::Edited { changes })
 }
 
 /// A dry run finds changes; for the rest the file has two errors.
@@ -252,6 +282,82 @@ fn a_reload_shows_the_difference_or_every_error() {
                    Content-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"wet_run\": 1}";
     let answer = daemon.exchange(request);
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+/// Both ways of speaking change the same things.
+#[test]
+fn edits_in_both_ways() {
+    let daemon = Daemon::start();
+    let run = |line: &str| daemon.lvsctl(&line.split_whitespace().collect::<Vec<_>>());
+    let service = "tcp 192.0.2.10:443";
+    for (line, says) in [
+        (format!("service add {service} --scheduler mh"), "+ tcp 192.0.2.10:443: scheduler mh"),
+        (
+            format!("server add {service} 192.0.2.11 --weight 2"),
+            "+ tcp 192.0.2.10:443 192.0.2.11: weight 2",
+        ),
+        (
+            format!("server edit {service} 192.0.2.11 --weight 0"),
+            "~ tcp 192.0.2.10:443 192.0.2.11: weight 2 -> 0",
+        ),
+        ("-E -t 192.0.2.10:443 -s rr -p 60".to_owned(), ""),
+        ("-a -t 192.0.2.10:443 -r 192.0.2.12:443 -g -w 7".to_owned(), ""),
+        ("server delete tcp 192.0.2.10:80 192.0.2.11".to_owned(), "- tcp 192.0.2.10:80 192.0.2.11"),
+        ("-D -t 192.0.2.10:80".to_owned(), ""),
+    ] {
+        let output = run(&line);
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
+        let stdout = stdout(&output);
+        assert!(
+            stdout.starts_with(says) && says.is_empty() == stdout.is_empty(),
+            "{line}: {stdout}"
+        );
+    }
+    let saved = "-A -t 192.0.2.10:443 -s rr -p 60\n\
+                 -a -t 192.0.2.10:443 -r 192.0.2.11:443 -g -w 0\n\
+                 -a -t 192.0.2.10:443 -r 192.0.2.12:443 -g -w 7\n";
+    assert_eq!(stdout(&run("-S -n")), saved);
+
+    for (line, error) in [
+        ("-A -t 192.0.2.10:443", "Service already exists"),
+        ("-d -t 192.0.2.10:443 -r 192.0.2.99", "No such destination"),
+        ("-e -t 192.0.2.10:80 -r 192.0.2.99", "Service not defined"),
+        ("service delete udp 192.0.2.10:443", "No such service"),
+        (
+            "server add tcp 192.0.2.10:443 2001:db8::1",
+            "address: found 2001:db8::1; expected an IPv4 address, as the service has",
+        ),
+    ] {
+        let output = run(line);
+        assert_eq!(
+            (stderr(&output), output.status.code()),
+            (format!("lvsctl: {error}\n"), Some(2))
+        );
+    }
+
+    // All of it or nothing.
+    let restore = |text: &str| {
+        let mut child = lvsctl()
+            .arg("--socket")
+            .arg(daemon.socket())
+            .arg("-R")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert_eq!(restore("-C\n-A -t 192.0.2.10:22\n-A -t 192.0.2.10:22\n").status.code(), Some(2));
+    assert_eq!(stdout(&run("-S -n")), saved);
+    assert_eq!(restore(&format!("-C\n{saved}")).status.code(), Some(0));
+    assert_eq!(stdout(&run("-S -n")), saved);
+
+    assert!(stdout(&run("save -")).contains("port = 443"));
+    let output = stdout(&run("save"));
+    assert!(output.contains("saved the running configuration to "), "{output}");
+    let file = daemon.directory.path().join("lvs.toml");
+    assert_eq!(Config::load(&file).unwrap().virtual_services.len(), 1);
 }
 
 #[test]

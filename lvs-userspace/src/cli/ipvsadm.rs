@@ -1,11 +1,19 @@
 //! ipvsadm's way of speaking: its options, combined as getopt combines them.
 
+mod edits;
+
 use std::{
     net::{IpAddr, SocketAddr},
     str::FromStr as _,
 };
 
-use crate::model::Protocol;
+pub(super) use edits::save;
+
+use crate::{
+    config::Edit,
+    model::{Protocol, ServiceId},
+};
+use edits::{Given, Verb};
 
 /// What was asked for in ipvsadm's way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +22,15 @@ pub(super) enum Command {
     List(List),
     /// `-v`.
     Version,
+    /// `-A`, `-E`, `-D`, `-a`, `-e`, `-d` and `-C`.
+    Edit(Edit),
+    /// `-S`.
+    Save {
+        /// `-n`.
+        numeric: bool,
+    },
+    /// `-R`.
+    Restore,
 }
 
 /// The options of `-L`.
@@ -41,6 +58,11 @@ pub(super) struct Service {
 }
 
 impl Service {
+    pub(super) fn id(&self) -> ServiceId {
+        let Self { protocol, address } = *self;
+        ServiceId { protocol, address: address.ip(), port: address.port() }
+    }
+
     pub(super) fn is(&self, protocol: Protocol, address: IpAddr, port: u16) -> bool {
         self.protocol == protocol && self.address == SocketAddr::new(address, port)
     }
@@ -61,8 +83,22 @@ pub(super) enum UsageError {
     BadService(String),
     #[error("multiple commands specified")]
     ManyCommands,
-    #[error("You need to supply the 'list' command with option \"{0}\"")]
+    #[error("You need to supply a command with option \"{0}\"")]
     NoCommand(String),
+    #[error("You need to supply the '{0}' option for the '{1}' command")]
+    Needs(String, String),
+    #[error("Illegal '{0}' option with the '{1}' command")]
+    Illegal(String, String),
+    #[error("option \"{0}\" needs a value")]
+    NeedsValue(String),
+    #[error("\"{1}\" is no value of option \"{0}\"")]
+    BadValue(String, String),
+    #[error("\"{0}\" is no scheduler; there are rr, wrr, lc, wlc, sed, nq, sh, dh, mh, fastest")]
+    NoScheduler(String),
+    #[error("\"{0}\" is no real server: expected its address, like 192.0.2.11")]
+    BadServer(String),
+    #[error("there is direct routing alone (-g), and no \"{0}\"")]
+    Forwarding(String),
 }
 
 /// Whether these arguments are ipvsadm's and not nouns and verbs.
@@ -74,41 +110,88 @@ pub(super) fn is_meant(arguments: &[String]) -> bool {
     }
 }
 
+/// What an argument says is to be done.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    List,
+    Version,
+    Edit(Verb),
+    Save,
+    Restore,
+}
+
 /// Reads ipvsadm's options.
 pub(super) fn parse(arguments: &[String]) -> Result<Command, UsageError> {
-    let mut command = None;
+    let mut kind = None;
     let mut list = List::default();
+    let mut given = Given::default();
     let mut first_option = None;
     let mut options = Options::new(arguments);
     while let Some(option) = options.next()? {
         let name = option.as_str();
         match name {
-            "-L" | "-l" | "--list" => set(&mut command, Command::List(List::default()))?,
-            "-v" | "--version" => set(&mut command, Command::Version)?,
+            "-L" | "-l" | "--list" => set(&mut kind, Kind::List)?,
+            "-v" | "--version" => set(&mut kind, Kind::Version)?,
+            "-S" | "--save" => set(&mut kind, Kind::Save)?,
+            "-R" | "--restore" => set(&mut kind, Kind::Restore)?,
             "-n" | "--numeric" => list.numeric = true,
             "--stats" => list.stats = true,
             "--rate" => list.rate = true,
             "-c" | "--connection" => list.connections = true,
             "--exact" => list.exact = true,
             "-t" | "--tcp-service" => {
-                list.service = Some(service(Protocol::Tcp, name, options.value())?);
+                given.service = Some(service(Protocol::Tcp, name, options.value())?);
             }
             "-u" | "--udp-service" => {
-                list.service = Some(service(Protocol::Udp, name, options.value())?);
+                given.service = Some(service(Protocol::Udp, name, options.value())?);
             }
-            _ => return Err(UsageError::UnknownOption(option)),
+            _ => {
+                if let Some(verb) = Verb::of(name) {
+                    set(&mut kind, Kind::Edit(verb))?;
+                } else if !given.take(name, |needed| match needed {
+                    true => options.value(),
+                    false => options.optional_value(),
+                })? {
+                    return Err(UsageError::UnknownOption(option));
+                }
+            }
         }
         first_option.get_or_insert(option);
     }
-    match (command, first_option) {
-        (Some(Command::Version), _) => Ok(Command::Version),
-        (Some(Command::List(_)), _) | (None, None) => Ok(Command::List(list)),
-        (None, Some(option)) => Err(UsageError::NoCommand(option)),
+    match (kind, first_option) {
+        (Some(Kind::Version), _) => Ok(Command::Version),
+        (Some(Kind::Edit(verb)), _) => given.edit(verb).map(Command::Edit),
+        (Some(Kind::Save), _) => Ok(Command::Save { numeric: list.numeric }),
+        (Some(Kind::Restore), _) => Ok(Command::Restore),
+        (Some(Kind::List), _) | (None, None) if given.is_empty() => {
+            list.service = given.service;
+            Ok(Command::List(list))
+        }
+        (Some(Kind::List) | None, Some(option)) => Err(UsageError::NoCommand(option)),
+        (Some(Kind::List) | None, None) => Ok(Command::List(list)),
     }
 }
 
-fn set(command: &mut Option<Command>, new: Command) -> Result<(), UsageError> {
-    match command.replace(new) {
+/// Reads what `-S` has printed: a command in each line.
+pub(super) fn parse_saved(text: &str) -> Result<Vec<Edit>, String> {
+    let mut edits = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        match parse(&words) {
+            Ok(Command::Edit(edit)) => edits.push(edit),
+            Ok(_) => return Err(format!("line {number}: {line:?} changes nothing")),
+            Err(error) => return Err(format!("line {number}: {error}")),
+        }
+    }
+    Ok(edits)
+}
+
+fn set(kind: &mut Option<Kind>, new: Kind) -> Result<(), UsageError> {
+    match kind.replace(new) {
         None => Ok(()),
         Some(_) => Err(UsageError::ManyCommands),
     }
@@ -177,6 +260,14 @@ impl<'a> Options<'a> {
     }
 }
 
+impl Options<'_> {
+    /// The value of the option that was just read, if what follows may be one.
+    fn optional_value(&mut self) -> Option<String> {
+        let is_next = self.arguments.as_slice().first().is_some_and(|it| !it.starts_with('-'));
+        (self.value.is_some() || !self.group.is_empty() || is_next).then(|| self.value())?
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +294,35 @@ mod tests {
         assert!(parsed("-L -t [2001:db8::1]:80").is_ok());
     }
 
+    /// What `-S` prints, `-R` reads: the same services again.
+    #[test]
+    fn what_is_saved_is_restored() {
+        let saved = "\
+-A -t 192.0.2.10:80 -s wlc -p 300 -M 255.255.255.0
+-a -t 192.0.2.10:80 -r 192.0.2.11:80 -g -w 3
+-a -t 192.0.2.10:80 -r 192.0.2.12:80 -g -w 0 -x 100 -y 75
+-A -u [2001:db8::10]:53 -s rr -p 360 -M 64
+-a -u [2001:db8::10]:53 -r [2001:db8::11]:53 -g -w 1
+-A -u 192.0.2.10:53 -s sh -o
+";
+        let empty = "director = { name = \"x\", interfaces = [\"x\"] }";
+        let mut config = crate::config::Config::parse(empty, "").unwrap();
+        let text = format!("# a comment\n\n{}", saved.replace(" -p 360", " -p"));
+        for edit in parse_saved(&text).unwrap() {
+            config.edit(&edit).unwrap();
+        }
+        assert_eq!(save(&config, true), saved);
+        for (text, error) in [
+            ("-A -t 192.0.2.10:80\n-L", "line 2: \"-L\" changes nothing"),
+            (
+                "-A",
+                "line 1: You need to supply the 'service-address' option for the 'add-service' command",
+            ),
+        ] {
+            assert_eq!(parse_saved(text).unwrap_err(), error);
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_said() {
         for (line, error) in [
@@ -211,7 +331,33 @@ mod tests {
             ("-L foo", "unexpected argument \"foo\"; `lvsctl --help` shows what there is"),
             ("-L --stats=1", "unexpected argument \"1\"; `lvsctl --help` shows what there is"),
             ("-L -L", "multiple commands specified"),
-            ("-n", "You need to supply the 'list' command with option \"-n\""),
+            ("-n", "You need to supply a command with option \"-n\""),
+            ("-L -w 3", "You need to supply a command with option \"-L\""),
+            (
+                "-A -s rr",
+                "You need to supply the 'service-address' option for the 'add-service' command",
+            ),
+            (
+                "-a -t 192.0.2.10:80",
+                "You need to supply the 'server-address' option for the 'add-server' command",
+            ),
+            ("-A -t 192.0.2.10:80 -w 3", "Illegal 'weight' option with the 'add-service' command"),
+            (
+                "-D -t 192.0.2.10:80 -s rr",
+                "Illegal 'scheduler' option with the 'delete-service' command",
+            ),
+            ("-C -t 192.0.2.10:80", "Illegal 'service' option with the 'clear' command"),
+            ("-a -t 192.0.2.10:80 -r 192.0.2.11 -w -1", "\"-1\" is no value of option \"-w\""),
+            (
+                "-a -t 192.0.2.10:80 -r 192.0.2.11 -m",
+                "there is direct routing alone (-g), and no \"-m\"",
+            ),
+            (
+                "-a -t 192.0.2.10:80 -r web",
+                "\"web\" is no real server: expected its address, like 192.0.2.11",
+            ),
+            ("-A -t 192.0.2.10:80 -M 255.0.255.0", "\"255.0.255.0\" is no value of option \"-M\""),
+            ("-A -D", "multiple commands specified"),
             ("-L -t", "option \"-t\" needs a service: ADDRESS:PORT"),
             (
                 "-L -t 192.0.2.10",

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::config::Edit;
 use crate::model::{Protocol, Scheduler};
 
 /// Path of `GET`: [`Services`].
@@ -20,6 +21,12 @@ pub const RATES: &str = "/v1/rates";
 
 /// Path of `POST`: a [`Reload`], answered with a [`Reloaded`].
 pub const RELOAD: &str = "/v1/reload";
+
+/// Path of `POST`: [`Edits`], answered with [`Edited`].
+pub const EDITS: &str = "/v1/edits";
+
+/// Path of `GET`: the running configuration, as a [`Configuration`].
+pub const CONFIGURATION: &str = "/v1/configuration";
 
 /// The table: every virtual service with its real servers and counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +235,30 @@ pub struct Reloaded {
     pub needs_restart: Vec<String>,
 }
 
+/// Changes of the running configuration, all of them or none, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edits {
+    /// The changes.
+    pub edits: Vec<Edit>,
+}
+
+/// What they have changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    /// A line for each change, as in [`Reloaded`].
+    pub changes: Vec<String>,
+}
+
+/// The running configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The text of a file that says it.
+    pub toml: String,
+    /// The file that lvsd was started with.
+    pub file: String,
+}
+
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{error}")]
@@ -249,4 +280,8 @@ pub enum Request {
     Status(oneshot::Sender<Result<Status, ApiError>>),
     /// [`RELOAD`].
     Reload(Reload, oneshot::Sender<Result<Reloaded, ApiError>>),
+    /// [`EDITS`].
+    Edit(Edits, oneshot::Sender<Result<Edited, ApiError>>),
+    /// [`CONFIGURATION`].
+    Configuration(oneshot::Sender<Result<Configuration, ApiError>>),
 }

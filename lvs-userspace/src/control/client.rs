@@ -14,10 +14,14 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
 
-use super::api::{self, ApiError, Connections, Rates, Reload, Reloaded, Services, Status};
+use super::api::{
+    self, ApiError, Configuration, Connections, Edited, Edits, Rates, Reload, Reloaded, Services,
+    Status,
+};
+use crate::config::Edit;
 
 /// How long to wait for an answer: longer than lvsd takes to say that it has none.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -97,8 +101,32 @@ impl Client {
     /// # Errors
     /// When there is no answer, or the file has errors; then nothing has changed.
     pub async fn reload(&self, reload: Reload) -> Result<Reloaded, ClientError> {
-        let body = serde_json::to_vec(&reload).map_err(|error| self.broken(error))?;
-        let request = Request::post(api::RELOAD)
+        self.post(api::RELOAD, &reload).await
+    }
+
+    /// Changes the running configuration.
+    ///
+    /// # Errors
+    /// When there is no answer, or one of the changes can't be made; then none is.
+    pub async fn edit(&self, edits: Vec<Edit>) -> Result<Edited, ClientError> {
+        self.post(api::EDITS, &Edits { edits }).await
+    }
+
+    /// The running configuration.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be understood.
+    pub async fn configuration(&self) -> Result<Configuration, ClientError> {
+        self.get(api::CONFIGURATION).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
+        let request = Request::post(path)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::from(body));
         self.ask(request.map_err(|error| self.broken(error))?).await

@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::api::{self, ApiError, Reload, Request};
+use super::api::{self, ApiError, Request};
 
 /// Who may use the socket besides root.
 const GROUP: &str = "lvs";
@@ -92,7 +92,9 @@ pub async fn serve(
         .route(api::RATES, get(async |state| ask(state, Request::Rates).await))
         .route(api::CONNECTIONS, get(async |state| ask(state, Request::Connections).await))
         .route(api::STATUS, get(async |state| ask(state, Request::Status).await))
-        .route(api::RELOAD, post(reload))
+        .route(api::CONFIGURATION, get(async |state| ask(state, Request::Configuration).await))
+        .route(api::RELOAD, post(async |state, body| tell(state, body, Request::Reload).await))
+        .route(api::EDITS, post(async |state, body| tell(state, body, Request::Edit).await))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such path"))
         .method_not_allowed_fallback(async || {
             refuse(StatusCode::METHOD_NOT_ALLOWED, "that can't be done here")
@@ -103,12 +105,14 @@ pub async fn serve(
         .await
 }
 
-async fn reload(
+/// Passes a body on.
+async fn tell<B, T: serde::Serialize>(
     state: State<mpsc::Sender<Request>>,
-    request: Result<Json<Reload>, JsonRejection>,
+    body: Result<Json<B>, JsonRejection>,
+    request: impl FnOnce(B, oneshot::Sender<Result<T, ApiError>>) -> Request,
 ) -> Response {
-    match request {
-        Ok(Json(request)) => ask(state, |reply| Request::Reload(request, reply)).await,
+    match body {
+        Ok(Json(body)) => ask(state, |reply| request(body, reply)).await,
         Err(error) => refuse(error.status(), &error.body_text()),
     }
 }

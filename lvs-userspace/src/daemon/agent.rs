@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     alert::Alerts,
-    config::{self, Config, Connections, Difference},
-    control::api::{ApiError, Reload, Reloaded, Request},
+    config::{self, Config, Connections, Difference, Edit},
+    control::api::{ApiError, Configuration, Edited, Edits, Reload, Reloaded, Request},
     dataplane::{
         Neighbour, SyncError, Synchroniser, Tables,
         bpf::{AttachedAs, BpfDataplane},
@@ -230,14 +230,14 @@ impl Agent {
 
     /// Goes by another configuration from now on, except for what needs a restart. Connections stay
     /// where they are, and what has not changed is not touched.
-    pub(super) async fn reload(&mut self, config: Config, dry_run: bool) -> Difference {
+    async fn reload(&mut self, config: Config, dry_run: bool) -> Difference {
         let running = self.director.config();
         let difference = config::difference(running, &config);
         if dry_run {
             return difference;
         }
         for line in &difference.changes {
-            info!("reload: {line}");
+            info!("configuration: {line}");
         }
         for line in &difference.needs_restart {
             warn!("changed, but not followed: {line}");
@@ -263,14 +263,16 @@ impl Agent {
             warn!(%error, "can't read the kernel's neighbours");
         }
         self.is_dirty = true;
-        info!("reloaded the configuration");
         difference
     }
 
     /// Reads the configuration file again.
     pub(super) async fn hang_up(&mut self) {
         match self.options.load() {
-            Ok(config) => drop(self.reload(config, false).await),
+            Ok(config) => {
+                self.reload(config, false).await;
+                info!("reloaded the configuration");
+            }
             Err(errors) => {
                 for error in errors.0 {
                     error!(%error, "the configuration stays as it was");
@@ -346,13 +348,36 @@ impl Agent {
                     Ok(config) => {
                         let Difference { changes, needs_restart } =
                             self.reload(config, dry_run).await;
+                        if !dry_run {
+                            info!("reloaded the configuration");
+                        }
                         Ok(Reloaded { changes, needs_restart })
                     }
                     Err(errors) => Err(ApiError { error: errors.to_string() }),
                 };
                 drop(reply.send(reloaded));
             }
+            Request::Edit(Edits { edits }, reply) => drop(reply.send(self.edit(&edits).await)),
+            Request::Configuration(reply) => {
+                let toml = self.director.config().to_toml();
+                let file = self.options.config.display().to_string();
+                drop(reply.send(Ok(Configuration { toml, file })));
+            }
         }
+    }
+
+    /// Makes all of these changes, or none.
+    async fn edit(&mut self, edits: &[Edit]) -> Result<Edited, ApiError> {
+        let mut config = self.director.config().clone();
+        for (number, edit) in (1..).zip(edits) {
+            config.edit(edit).map_err(|error| ApiError {
+                error: match edits.len() {
+                    1 => error.to_string(),
+                    _ => format!("change {number}: {error}"),
+                },
+            })?;
+        }
+        Ok(Edited { changes: self.reload(config, false).await.changes })
     }
 
     fn services(&self) -> Result<crate::control::api::Services, ApiError> {
