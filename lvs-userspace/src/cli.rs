@@ -2,30 +2,34 @@
 //! options to the letter (`ipvsadm`).
 
 mod args;
+mod complete;
+mod drain;
 mod ipvsadm;
 mod names;
 mod render;
+mod verbs;
 
 use std::{
     ffi::OsString,
-    fs,
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::Parser as _;
-use serde::Serialize;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
 
 use crate::{
     config::Config,
     control::{
-        api::{Configuration, Edited, Reload},
+        api::{self, Configuration},
         client::{Client, ClientError},
     },
-    import::{Format, Imported, import},
 };
 use args::{Args, Verb};
+
+/// What we are called.
+const NAME: &str = "lvsctl";
 
 /// Where lvsd listens if nobody says otherwise.
 const SOCKET: &str = "/run/lvs/lvsd.sock";
@@ -37,6 +41,8 @@ enum CliError {
     Client(#[from] ClientError),
     #[error("{0}")]
     Usage(#[from] ipvsadm::UsageError),
+    #[error("{0}")]
+    Argument(String),
     #[error("{0}")]
     File(String),
     #[error("No such service")]
@@ -52,6 +58,8 @@ enum CliError {
 /// The status is 0 when all is done, 1 when the answer is no, 2 for an error.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    // A shell asks what could stand there, by an environment variable.
+    CompleteEnv::with_factory(Args::command).complete();
     let answer = match Call::parse(arguments) {
         Ok(call) => run(call),
         Err(Usage::Clap(error)) => error.exit(),
@@ -127,91 +135,12 @@ fn run(call: Call) -> Result<Answer, CliError> {
         .map_err(CliError::Runtime)?;
     runtime.block_on(async {
         match call {
-            Call::Verb { socket, verb } => answer_verb(&Client::new(&socket), verb).await,
+            Call::Verb { socket, verb } => verbs::answer(&Client::new(&socket), verb).await,
             Call::Ipvsadm { socket, command } => {
                 answer_ipvsadm(&Client::new(&socket), &command).await.map(Answer::from)
             }
         }
     })
-}
-
-async fn answer_verb(client: &Client, verb: Verb) -> Result<Answer, CliError> {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text = match verb {
-        Verb::List { json } => {
-            let services = client.services().await?;
-            if json { to_json(&services) } else { render::list(&services, colour) }
-        }
-        Verb::Rates { json } => {
-            let rates = client.rates().await?;
-            if json { to_json(&rates) } else { render::rates(&rates) }
-        }
-        Verb::Connections { json } => {
-            let connections = client.connections().await?;
-            if json { to_json(&connections) } else { render::connections(&connections) }
-        }
-        Verb::Reload { dry_run, json } => {
-            let reloaded = client.reload(Reload { dry_run }).await?;
-            if json { to_json(&reloaded) } else { render::reloaded(&reloaded, dry_run) }
-        }
-        Verb::Service { what } => changed(&client.edit(vec![what.edit()]).await?),
-        Verb::Server { what } => changed(&client.edit(vec![what.edit()]).await?),
-        Verb::Save { file } => save(client, file).await?,
-        Verb::Import { format, file } => import_file(format, &file)?,
-        Verb::Status { json } => {
-            let status = client.status().await?;
-            let text = if json { to_json(&status) } else { render::status(&status) };
-            return Ok(Answer { text, is_no: status.out_of_sync.is_some() });
-        }
-    };
-    Ok(text.into())
-}
-
-/// What was changed, a line each.
-fn changed(edited: &Edited) -> String {
-    edited.changes.iter().flat_map(|line| [line, "\n"]).collect()
-}
-
-/// Writes the running configuration to a file, so that it is there whole or not at all.
-async fn save(client: &Client, file: Option<PathBuf>) -> Result<String, CliError> {
-    let Configuration { toml, file: usual } = client.configuration().await?;
-    let file = file.unwrap_or_else(|| usual.into());
-    if file.as_os_str() == "-" {
-        return Ok(toml);
-    }
-    let failed = |error| CliError::File(format!("can't write {}: {error}", file.display()));
-    let new = file.with_extension("toml.new");
-    fs::write(&new, &toml).and_then(|()| fs::rename(&new, &file)).map_err(failed)?;
-    Ok(format!("saved the running configuration to {}\n", file.display()))
-}
-
-/// Prints what a file means; what it can't be carried over goes to stderr.
-fn import_file(format: Format, file: &Path) -> Result<String, CliError> {
-    let name = file.display().to_string();
-    let bytes = if name == "-" {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(file)
-    }
-    .map_err(|error| CliError::File(format!("{name}: can't read it: {error}")))?;
-    let director = nix::unistd::gethostname().unwrap_or_default();
-    let director = director.to_string_lossy();
-    let director = if director.is_empty() { "director".into() } else { director };
-    // Old files are often in Latin-1, and only their comments have letters that matter then.
-    match import(format, &String::from_utf8_lossy(&bytes), &director) {
-        Ok(Imported { toml, left_out }) => {
-            for line in left_out {
-                // If nobody can read stderr, the text itself has it, too.
-                drop(writeln!(io::stderr(), "lvsctl: {name}:{line}"));
-            }
-            Ok(toml)
-        }
-        Err(errors) => {
-            let lines: Vec<_> = errors.iter().map(|line| format!("{name}:{line}")).collect();
-            Err(CliError::File(lines.join("\n")))
-        }
-    }
 }
 
 async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {
@@ -235,9 +164,10 @@ async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<S
             client.edit(edits).await?;
             Ok(String::new())
         }
-        ipvsadm::Command::List(list) if list.connections => {
-            Ok(render::ipvsadm_connections(&client.connections().await?, list))
-        }
+        ipvsadm::Command::List(list) if list.connections => Ok(render::ipvsadm_connections(
+            &client.connections(&api::Filter::default()).await?,
+            list,
+        )),
         ipvsadm::Command::List(list) if list.rate => {
             let mut rates = client.rates().await?;
             if let Some(only) = &list.service {
@@ -261,9 +191,4 @@ async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<S
             Ok(render::ipvsadm(&services, size, list))
         }
     }
-}
-
-fn to_json(answer: &impl Serialize) -> String {
-    // The types have no maps with keys that are no strings, so this can't fail.
-    serde_json::to_string_pretty(answer).unwrap_or_default() + "\n"
 }

@@ -16,7 +16,7 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 use lvs_common::limits;
 
 pub use difference::{Difference, difference};
-pub use edit::{Edit, EditError, RealServerKeys, ServiceKeys};
+pub use edit::{Edit, EditError, Keys};
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::{
@@ -222,4 +222,6 @@ pub struct RealServer {
     pub lower_threshold: u32,
     /// How it is checked; `None`: not at all.
     pub check: Option<Check>,
+    /// Whether the operator wants that it gets no new connections.
+    pub drain: bool,
 }

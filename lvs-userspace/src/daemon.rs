@@ -4,6 +4,7 @@
 //! time. So no two changes ever cross.
 
 mod agent;
+mod config_file;
 mod counts;
 mod drift;
 mod rates;
@@ -14,7 +15,7 @@ use std::{io, path::PathBuf, time::Instant};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{broadcast, mpsc},
     time::{MissedTickBehavior, interval},
 };
 use tokio_rustls::rustls::crypto::ring;
@@ -43,6 +44,9 @@ use reach::Reach;
 
 /// Requests that may wait for the loop before the socket has to.
 const REQUESTS: usize = 64;
+
+/// Events that are kept for who listens too slowly.
+const EVENTS: usize = 1024;
 
 /// Outcomes of checks that are taken in at once.
 const MANY: usize = 256;
@@ -148,7 +152,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);
     let reach = Reach::new(netlink);
     reach.clear_vip_routes().await?;
-    let world = World { dataplane, reach, links, checker, poller, alerts };
+    let (events, _) = broadcast::channel(EVENTS);
+    let world = World { dataplane, reach, links, checker, poller, alerts, events: events.clone() };
     let mut agent = Agent::new(options, director, world, held);
     if takes_over {
         agent.take_over();
@@ -163,7 +168,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
     let stop_server = shutdown.child_token();
-    let mut server = tokio::spawn(server::serve(listener, sender, stop_server.clone()));
+    let mut server = tokio::spawn(server::serve(listener, sender, events, stop_server.clone()));
     let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signal)?;
     let mut tick = interval(net::TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -7,10 +7,13 @@ use std::{
 };
 
 use lvs_common::abi::scheduler;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A transport protocol that a virtual service can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
@@ -49,7 +52,7 @@ impl fmt::Display for Protocol {
 }
 
 /// How a virtual service picks the real server of a new connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheduler {
     /// One after the other, whatever their weights (but never one of weight 0).
@@ -148,7 +151,9 @@ impl fmt::Display for Weight {
 }
 
 /// Names a virtual service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceId {
     /// Transport protocol.

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should say where")]
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::PathBuf,
     process::{Command, Output, Stdio},
@@ -10,18 +10,19 @@ use std::{
 
 use lvs_userspace::{
     config::{Config, difference},
-    control::{
-        api::{self, Request},
-        server,
-    },
+    control::{Request, api, openapi, server},
     model::{Protocol, Scheduler},
 };
-use tokio::{runtime::Runtime, sync::mpsc};
+use tokio::{
+    runtime::Runtime,
+    sync::{broadcast, mpsc},
+};
 use tokio_util::sync::CancellationToken;
 
 /// A control socket with a loop behind it.
 struct Daemon {
     directory: tempfile::TempDir,
+    events: broadcast::Sender<api::Event>,
     shutdown: CancellationToken,
     /// Keeps the tasks running.
     _runtime: Runtime,
@@ -41,7 +42,8 @@ impl Daemon {
         let path = directory.path().join("run/lvsd.sock");
         let _guard = runtime.enter();
         let listener = server::bind(&path).unwrap();
-        runtime.spawn(server::serve(listener, sender, shutdown.clone()));
+        let (events, _) = broadcast::channel(8);
+        runtime.spawn(server::serve(listener, sender, events.clone(), shutdown.clone()));
         let file = directory.path().join("lvs.toml").display().to_string();
         let mut config = Config::parse(CONFIG, "").unwrap();
         runtime.spawn(async move {
@@ -49,10 +51,29 @@ impl Daemon {
                 match request {
                     Request::Services(reply) => drop(reply.send(Ok(services()))),
                     Request::Rates(reply) => drop(reply.send(Ok(rates()))),
-                    Request::Connections(reply) => drop(reply.send(Ok(connections()))),
+                    Request::Connections(filter, reply) => {
+                        drop(reply.send(Ok(connections(&filter))));
+                    }
                     Request::Status(reply) => drop(reply.send(status.clone())),
-                    Request::Reload(reload, reply) => drop(reply.send(reloaded(reload))),
-                    Request::Edit(edits, reply) => drop(reply.send(edited(&mut config, &edits))),
+                    Request::Reload(reload, _, reply) => drop(reply.send(reloaded(reload))),
+                    Request::Edit(edits, _, reply) => {
+                        let next = config.edited(&edits.edits).map_err(|it| it.to_string());
+                        drop(reply.send(adopted(&mut config, next)));
+                    }
+                    Request::Restore(api::Restore { toml }, _, reply) => {
+                        let next = Config::parse(&toml, "it").map_err(|it| it.to_string());
+                        drop(reply.send(adopted(&mut config, next)));
+                    }
+                    Request::Difference(reply) => {
+                        let running = Config::parse(CONFIG, "").unwrap();
+                        let changes = difference(&running, &config).changes;
+                        let file = file.clone();
+                        let unsaved = api::Unsaved { file, changes, needs_restart: vec![] };
+                        drop(reply.send(Ok(unsaved)));
+                    }
+                    Request::Save(api::Save {}, _, reply) => {
+                        drop(reply.send(Ok(api::Saved { file: file.clone(), before: None })));
+                    }
                     Request::Configuration(reply) => {
                         let (toml, file) = (config.to_toml(), file.clone());
                         drop(reply.send(Ok(api::Configuration { toml, file })));
@@ -61,7 +82,7 @@ impl Daemon {
             }
         });
         drop(_guard);
-        Self { directory, shutdown, _runtime: runtime }
+        Self { directory, events, shutdown, _runtime: runtime }
     }
 
     fn socket(&self) -> PathBuf {
@@ -125,6 +146,7 @@ fn status() -> api::Status {
         connection_table_size: 4096,
         interfaces: vec![],
         out_of_sync: None,
+        file: api::File { path: "/etc/lvs/lvs.toml".to_owned(), differs: Some(false) },
         fates: vec![],
     }
 }
@@ -140,12 +162,12 @@ const CONFIG: &str = r#"
     weight = 3
 "#;
 
-/// What lvsd does with edits.
-fn edited(config: &mut Config, edits: &api::Edits) -> Result<api::Edited, api::ApiError> {
-    let mut next = config.clone();
-    for edit in &edits.edits {
-        next.edit(edit).map_err(|error| api::ApiError { error: error.to_string() })?;
-    }
+/// What lvsd does with a configuration that it is sent.
+fn adopted(
+    config: &mut Config,
+    next: Result<Config, String>,
+) -> Result<api::Edited, api::ApiError> {
+    let next = next.map_err(|error| api::ApiError { error })?;
     let changes = difference(config, &next).changes;
     *config = next;
     Ok(api::Edited { changes })
@@ -171,7 +193,12 @@ fn rates() -> api::Rates {
     }
 }
 
-fn connections() -> api::Connections {
+fn connections(filter: &api::Filter) -> api::Connections {
+    if *filter != api::Filter::default() {
+        let state = Some("established".to_owned());
+        let client = "10.0.0.7".parse().ok();
+        assert_eq!(*filter, api::Filter { client, real_server: None, state });
+    }
     let connection = api::Connection {
         protocol: Protocol::Tcp,
         state: "ESTABLISHED".to_owned(),
@@ -233,7 +260,8 @@ fn connections_in_both_ways() {
          pro expire state       source             virtual            destination\n\
          TCP 14:58  ESTABLISHED 10.0.0.7:51234     192.168.0.100:80   192.168.0.11:80\n"
     );
-    let text = stdout(&daemon.lvsctl(&["connections"]));
+    let filtered = ["connections", "--client", "10.0.0.7", "--state", "established"];
+    let text = stdout(&daemon.lvsctl(&filtered));
     assert!(text.contains("tcp       ESTABLISHED  14:58    10.0.0.7:51234"), "{text}");
     let json = daemon.lvsctl(&["connections", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -325,7 +353,7 @@ fn edits_in_both_ways() {
         ("service delete udp 192.0.2.10:443", "No such service"),
         (
             "server add tcp 192.0.2.10:443 2001:db8::1",
-            "address: found 2001:db8::1; expected an IPv4 address, as the service has",
+            "tcp 192.0.2.10:443 2001:db8::1: address: found 2001:db8::1; expected an IPv4 address, as the service has",
         ),
     ] {
         let output = run(line);
@@ -353,11 +381,165 @@ fn edits_in_both_ways() {
     assert_eq!(restore(&format!("-C\n{saved}")).status.code(), Some(0));
     assert_eq!(stdout(&run("-S -n")), saved);
 
-    assert!(stdout(&run("save -")).contains("port = 443"));
-    let output = stdout(&run("save"));
-    assert!(output.contains("saved the running configuration to "), "{output}");
-    let file = daemon.directory.path().join("lvs.toml");
+    let output = run("diff");
+    assert_eq!(output.status.code(), Some(1));
+    let text = stdout(&output);
+    assert!(text.starts_with("- tcp 192.0.2.10:80\n+ tcp 192.0.2.10:443: scheduler rr"), "{text}");
+
+    let file = daemon.directory.path().join("other.toml");
+    assert!(run(&format!("save {}", file.display())).status.success());
     assert_eq!(Config::load(&file).unwrap().virtual_services.len(), 1);
+    assert_eq!(stdout(&run("save -")), std::fs::read_to_string(&file).unwrap());
+    assert!(stdout(&run("save")).ends_with("lvs.toml\n"));
+    std::fs::write(&file, CONFIG).unwrap();
+    let restored = stdout(&run(&format!("restore {}", file.display())));
+    assert!(restored.starts_with("- tcp 192.0.2.10:443\n+ tcp 192.0.2.10:80"), "{restored}");
+    assert_eq!(run("diff").status.code(), Some(0));
+    std::fs::write(&file, "[director]\n").unwrap();
+    let output = run(&format!("restore {}", file.display()));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains(": director: the key name is missing\n"));
+}
+
+/// Any key of the file, and drain.
+#[test]
+fn keys_and_states_by_name() {
+    let daemon = Daemon::start();
+    let run = |words: &[&str]| daemon.lvsctl(words);
+    let service = ["tcp", "192.0.2.10:80"];
+    let keys = ["--set", "check={ type = \"http\", path = \"/x\" }", "--set", "quorum=1"];
+    let output = run(&[&["service", "edit"], &service[..], &keys].concat());
+    let text = stdout(&output);
+    assert!(text.contains("quorum 0 -> 1\n") && text.contains("check none -> Http("), "{text}");
+    let output = run(&[&["service", "edit"], &service[..], &["--unset", "check"]].concat());
+    assert!(stdout(&output).contains("-> none\n"));
+
+    for (verb, says) in [("drain", "drain false -> true\n"), ("resume", "drain true -> false\n")] {
+        let output = run(&[&["server", verb], &service[..], &["192.0.2.11:80"]].concat());
+        assert!(stdout(&output).ends_with(says), "{}{}", stdout(&output), stderr(&output));
+    }
+
+    for (words, error) in [
+        (
+            &["service", "edit", "tcp", "192.0.2.10:80", "--set", "colour=red"][..],
+            "tcp 192.0.2.10:80: colour: there is no such key; expected one of address, check, ",
+        ),
+        (
+            &["server", "edit", "tcp", "192.0.2.10:80", "192.0.2.11", "--weight", "-1"],
+            "tcp 192.0.2.10:80 192.0.2.11: weight: found -1; expected a weight from 0 to 65535\n",
+        ),
+        (
+            &["server", "add", "tcp", "192.0.2.10:80", "192.0.2.12:8080"],
+            "192.0.2.12:8080: direct routing can't change the port; expected 80 or none, as the ",
+        ),
+        (
+            &["server", "add", "tcp", "192.0.2.10:80", "no-such-host.invalid"],
+            "\"no-such-host.invalid\" is no address, and as a name: ",
+        ),
+        (&["service", "add", "tcp", "192.0.2.10"], "\"192.0.2.10\": expected ADDRESS:PORT, like "),
+        (
+            &["service", "add", "tcp", "192.0.2.10:nonsense"],
+            "\"nonsense\" is no port of tcp: expected ADDRESS:PORT, like ",
+        ),
+        (
+            &["service", "edit", "tcp", "192.0.2.10:80", "--set", "quorum"],
+            "--set quorum: expected ",
+        ),
+    ] {
+        let output = run(words);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {text}");
+        assert!(text.starts_with(&format!("lvsctl: {error}")), "{words:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
+
+/// It goes on until none is left, which here never happens.
+#[test]
+fn a_drain_can_wait_but_not_for_ever() {
+    let daemon = Daemon::start();
+    let words = ["server", "drain", "tcp", "192.0.2.10:80", "192.0.2.11", "--wait"];
+    let output = daemon.lvsctl(&words);
+    let error = "lvsctl: 192.0.2.11 is no real server of it any more\n";
+    assert_eq!((stderr(&output).as_str(), output.status.code()), (error, Some(2)));
+
+    // The table of this daemon always has six connections there.
+    let add = ["service", "add", "tcp", "10.77.0.100:80"];
+    assert!(daemon.lvsctl(&add).status.success());
+    let server = ["tcp", "10.77.0.100:80", "10.77.0.11"];
+    assert!(daemon.lvsctl(&[&["server", "add"], &server[..]].concat()).status.success());
+    let wait = ["--wait", "--timeout", "10ms"];
+    let output = daemon.lvsctl(&[&["server", "drain"], &server[..], &wait].concat());
+    let text = "10.77.0.11 still has 6 connections of tcp 10.77.0.100:80\n";
+    assert_eq!((stdout(&output).as_str(), output.status.code()), (text, Some(1)));
+}
+
+#[test]
+fn events_come_as_they_happen() {
+    let daemon = Daemon::start();
+    let mut child = lvsctl()
+        .args(["--socket".as_ref(), daemon.socket().as_os_str(), "watch".as_ref()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let what = api::What::Configuration { by: "root".to_owned(), change: "+ it".to_owned() };
+    // Once somebody listens.
+    while daemon.events.send(api::Event::now(what.clone())).is_err() {
+        std::thread::yield_now();
+    }
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.ends_with(" + it (by root)"), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_needs_no_daemon() {
+    let run = |words: &[&str]| lvsctl().args(words).output().unwrap();
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/lvs.toml");
+    let output = run(&["check-config", reference]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.toml");
+    std::fs::write(&file, "[director]\nnome = 3\n").unwrap();
+    let output = run(&["check-config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("bad.toml:2:1: director.nome: there is no such key"));
+    assert_eq!(run(&["check-config", "/nowhere"]).status.code(), Some(2));
+
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&run(&["completions", shell])).contains("COMPLETE"), "{shell}");
+    }
+    let output = run(&["completions", "csh"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(run(&["man", directory.path().to_str().unwrap()]).status.success());
+    let page = std::fs::read_to_string(directory.path().join("lvsctl-server-drain.1")).unwrap();
+    assert!(page.contains("Give it no new connections"), "{page}");
+}
+
+/// As a shell asks for it.
+#[test]
+fn services_and_real_servers_are_completed() {
+    let daemon = Daemon::start();
+    let words = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let output = lvsctl()
+            .env("COMPLETE", "bash")
+            .env("LVS_SOCKET", daemon.socket())
+            .env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string())
+            .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+            .env("_CLAP_COMPLETE_SPACE", "false")
+            .env("_CLAP_IFS", "\n")
+            .arg("--")
+            .args(words)
+            .output()
+            .unwrap();
+        stdout(&output)
+    };
+    assert_eq!(words("lvsctl server drain tcp 10.7"), "10.77.0.100:80");
+    assert_eq!(words("lvsctl server drain tcp 10.77.0.100:80 10"), "10.77.0.11");
+    assert!(words("lvsctl ser").contains("service"));
 }
 
 #[test]
@@ -416,6 +598,66 @@ fn the_socket_answers_http() {
     );
     assert!(wrong.starts_with("HTTP/1.1 405"), "{wrong}");
     assert!(daemon.exchange("nonsense\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
+/// What is too much is refused before it is all there; what is no JSON, or none of ours, with a reason.
+#[test]
+fn bad_requests_are_refused_with_a_reason() {
+    let daemon = Daemon::start();
+    let post = |path: &str, length: usize, body: &str| {
+        daemon.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    };
+    for (path, body, status, reason) in [
+        ("/v1/edits", "{", "400", "EOF while parsing"),
+        ("/v1/edits", "{\"edits\": [{\"edit\": \"fly\"}]}", "422", "unknown variant `fly`"),
+        ("/v1/edits", "[]", "422", "expected struct Edits"),
+        ("/v1/save", "{\"file\": \"/etc/passwd\"}", "422", "unknown field `file`"),
+        (
+            "/v1/edits",
+            "{\"edits\": [{\"edit\": \"edit_service\", \"service\": {\"protocol\": \"tcp\", \
+             \"address\": \"192.0.2.10\", \"port\": 80}, \"keys\": {\"scheduler\": \"x\"}}]}",
+            "422",
+            "expected one of",
+        ),
+    ] {
+        let answer = post(path, body.len(), body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{body}: {answer}");
+        assert!(answer.contains("{\"error\":") && answer.contains(reason), "{body}: {answer}");
+    }
+    let answer = post("/v1/edits", 100_000_000, "");
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let answer = daemon.exchange(
+        "GET /v1/connections?client=nobody HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("invalid IP"), "{answer}");
+}
+
+/// The document that is kept beside the code is the one that lvsd gives out, and each of its paths is
+/// there.
+#[test]
+fn the_api_is_documented() {
+    let document = openapi();
+    let text = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    expect_test::expect_file!["../../docs/openapi.json"].assert_eq(&text);
+
+    let daemon = Daemon::start();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            let method = method.to_uppercase();
+            let head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
+            let mut stream = UnixStream::connect(daemon.socket()).unwrap();
+            stream.write_all(format!("{head}content-length: 0\r\n\r\n").as_bytes()).unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).unwrap();
+            let status = String::from_utf8_lossy(&status).into_owned();
+            // A change without a body is refused for that.
+            let expected = if method == "GET" { "200" } else { "415" };
+            assert_eq!(status, format!("HTTP/1.1 {expected}"), "{method} {path}");
+        }
+    }
 }
 
 #[test]

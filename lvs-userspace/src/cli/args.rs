@@ -1,19 +1,21 @@
-//! lvsctl's nouns and verbs.
+//! Nouns and verbs.
+
+mod edits;
 
 use std::{
     env,
     ffi::{OsStr, OsString},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     path::PathBuf,
 };
 
 use clap::{Parser, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
 
-use crate::{
-    config::{Edit, RealServerKeys, ServiceKeys},
-    import::Format,
-    model::{Protocol, Scheduler, ServiceId},
-};
+pub(super) use edits::{ServerVerb, ServiceVerb};
+
+use super::complete;
+use crate::import::Format;
 
 /// Shows what the director does, and changes it.
 ///
@@ -34,48 +36,70 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Show the virtual services, their real servers and counters
-    List {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(Json),
+    /// Show what went through the services and real servers, and what became of the rest
+    Stats(Json),
     /// Show how fast connections, packets and bytes come
-    Rates {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Rates(Json),
     /// Show the connections that the director remembers
     Connections {
-        /// As JSON
+        /// Only those of this client
+        #[arg(long, value_name = "ADDRESS")]
+        client: Option<IpAddr>,
+        /// Only those of this real server
+        #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::real_servers))]
+        server: Option<IpAddr>,
+        /// Only those in this state, like ESTABLISHED
         #[arg(long)]
-        json: bool,
+        state: Option<String>,
+        #[command(flatten)]
+        json: Json,
     },
+    /// Show the director: interfaces, and what became of packets that were not forwarded
+    ///
+    /// The exit status is 1 if the maps are not what they should be.
+    Status(Json),
+    /// Show what happens, as it happens, until Ctrl-C
+    Watch(Json),
     /// Add, change or delete a virtual service, until lvsd reads its file again (see save)
     Service {
         /// What to do
         #[command(subcommand)]
         what: ServiceVerb,
     },
-    /// Add, change or delete a real server, until lvsd reads its file again (see save)
+    /// Add, change, drain or delete a real server, until lvsd reads its file again (see save)
     Server {
         /// What to do
         #[command(subcommand)]
         what: ServerVerb,
     },
+    /// Show what is running and not in lvsd's file; the exit status is 1 if there is anything
+    Diff(Json),
     /// Write the running configuration to lvsd's file; the comments there are lost
+    ///
+    /// What stood there is kept beside it, in a file whose name ends in .old.
     Save {
-        /// Another file; - for stdout
+        /// Another file, as whoever calls this; - for stdout
         file: Option<PathBuf>,
+    },
+    /// Have lvsd run what a file says that `save` has written: all of it, or if it has errors nothing
+    Restore {
+        /// The file; - for stdin
+        file: PathBuf,
     },
     /// Have lvsd read its configuration file again: all of it, or if it has errors nothing
     Reload {
         /// Only show what would change
         #[arg(long)]
         dry_run: bool,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Say what is wrong with a configuration file; the exit status is 1 if anything is
+    CheckConfig {
+        /// The file
+        #[arg(default_value = "/etc/lvs/lvs.toml")]
+        file: PathBuf,
     },
     /// Print our configuration for what another program's says
     Import {
@@ -84,169 +108,24 @@ pub(super) enum Verb {
         /// The file; - for stdin
         file: PathBuf,
     },
-    /// Show the director: interfaces, and what became of packets that were not forwarded
-    Status {
-        /// As JSON
-        #[arg(long)]
-        json: bool,
+    /// Print what makes a shell complete services and real servers, too
+    Completions {
+        /// bash, zsh, fish or elvish; to be read at its start, like: source <(lvsctl completions bash)
+        shell: String,
+    },
+    /// Write the manual pages
+    Man {
+        /// Where to
+        directory: PathBuf,
     },
 }
 
-/// A virtual service, as `tcp 192.0.2.10:80`.
+/// How the answer is to look.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub(super) struct ServiceName {
-    /// tcp or udp
-    #[arg(value_parser = protocol)]
-    protocol: Protocol,
-    /// Address and port, like 192.0.2.10:80 or [2001:db8::10]:80
-    address: SocketAddr,
-}
-
-impl ServiceName {
-    fn id(self) -> ServiceId {
-        let Self { protocol, address } = self;
-        ServiceId { protocol, address: address.ip(), port: address.port() }
-    }
-}
-
-/// Keys of a virtual service.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct ServiceOptions {
-    /// rr, wrr, lc, wlc, sed, nq, sh, dh, mh or fastest
-    #[arg(long, value_parser = scheduler)]
-    scheduler: Option<Scheduler>,
-    /// So many seconds a client stays with its real server; 0: not at all
-    #[arg(long, value_name = "SECONDS")]
-    persistence_timeout: Option<u64>,
-    /// Clients that share so many leading bits of their address are one
-    #[arg(long, value_name = "BITS")]
-    persistence_granularity: Option<u8>,
-    /// Whether every datagram is scheduled for itself
-    #[arg(long, value_name = "BOOL")]
-    one_packet: Option<bool>,
-}
-
-impl From<ServiceOptions> for ServiceKeys {
-    fn from(options: ServiceOptions) -> Self {
-        Self {
-            scheduler: options.scheduler,
-            persistence_timeout_s: options.persistence_timeout,
-            persistence_granularity: options.persistence_granularity,
-            one_packet: options.one_packet,
-        }
-    }
-}
-
-/// Keys of a real server.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct ServerOptions {
-    /// What it can take relative to the others; 0: no new connections
+pub(super) struct Json {
+    /// As JSON
     #[arg(long)]
-    weight: Option<u16>,
-    /// With so many connections it gets no new ones; 0: no limit
-    #[arg(long, value_name = "CONNECTIONS")]
-    upper_threshold: Option<u32>,
-    /// With fewer than so many it gets new ones again
-    #[arg(long, value_name = "CONNECTIONS")]
-    lower_threshold: Option<u32>,
-}
-
-impl From<ServerOptions> for RealServerKeys {
-    fn from(options: ServerOptions) -> Self {
-        let ServerOptions { weight, upper_threshold, lower_threshold } = options;
-        Self { weight, upper_threshold, lower_threshold }
-    }
-}
-
-/// What to do with a virtual service.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum ServiceVerb {
-    /// Add it, without real servers
-    Add {
-        #[command(flatten)]
-        service: ServiceName,
-        #[command(flatten)]
-        options: ServiceOptions,
-    },
-    /// Change what is given, and leave the rest
-    Edit {
-        #[command(flatten)]
-        service: ServiceName,
-        #[command(flatten)]
-        options: ServiceOptions,
-    },
-    /// Delete it with its real servers
-    Delete {
-        #[command(flatten)]
-        service: ServiceName,
-    },
-}
-
-impl ServiceVerb {
-    pub(super) fn edit(self) -> Edit {
-        match self {
-            Self::Add { service, options } => Edit::AddService(service.id(), options.into()),
-            Self::Edit { service, options } => Edit::EditService(service.id(), options.into()),
-            Self::Delete { service } => Edit::DeleteService(service.id()),
-        }
-    }
-}
-
-/// What to do with a real server.
-#[derive(Clone, Debug, Subcommand)]
-pub(super) enum ServerVerb {
-    /// Add it; it is checked as the service says
-    Add {
-        #[command(flatten)]
-        service: ServiceName,
-        /// Its address
-        real_server: IpAddr,
-        #[command(flatten)]
-        options: ServerOptions,
-    },
-    /// Change what is given, and leave the rest
-    Edit {
-        #[command(flatten)]
-        service: ServiceName,
-        /// Its address
-        real_server: IpAddr,
-        #[command(flatten)]
-        options: ServerOptions,
-    },
-    /// Delete it
-    Delete {
-        #[command(flatten)]
-        service: ServiceName,
-        /// Its address
-        real_server: IpAddr,
-    },
-}
-
-impl ServerVerb {
-    pub(super) fn edit(self) -> Edit {
-        match self {
-            Self::Add { service, real_server, options } => {
-                Edit::AddRealServer(service.id(), real_server, options.into())
-            }
-            Self::Edit { service, real_server, options } => {
-                Edit::EditRealServer(service.id(), real_server, options.into())
-            }
-            Self::Delete { service, real_server } => {
-                Edit::DeleteRealServer(service.id(), real_server)
-            }
-        }
-    }
-}
-
-fn protocol(text: &str) -> Result<Protocol, String> {
-    let known = Protocol::ALL.into_iter().find(|it| it.name() == text);
-    known.ok_or_else(|| "expected tcp or udp".to_owned())
-}
-
-fn scheduler(text: &str) -> Result<Scheduler, String> {
-    let known = Scheduler::ALL.into_iter().find(|it| it.name() == text);
-    let names = || Scheduler::ALL.map(Scheduler::name).join(", ");
-    known.ok_or_else(|| format!("expected one of {}", names()))
+    pub(super) json: bool,
 }
 
 /// Takes `--socket` out of the arguments, wherever it stands, for both ways of speaking.

@@ -308,9 +308,7 @@ mod tests {
         let empty = "director = { name = \"x\", interfaces = [\"x\"] }";
         let mut config = crate::config::Config::parse(empty, "").unwrap();
         let text = format!("# a comment\n\n{}", saved.replace(" -p 360", " -p"));
-        for edit in parse_saved(&text).unwrap() {
-            config.edit(&edit).unwrap();
-        }
+        config = config.edited(&parse_saved(&text).unwrap()).unwrap();
         assert_eq!(save(&config, true), saved);
         for (text, error) in [
             ("-A -t 192.0.2.10:80\n-L", "line 2: \"-L\" changes nothing"),

@@ -6,7 +6,10 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use super::{ipvsadm::List, names};
 use crate::{
-    control::api::{self, Connections, Health, Rate, Rates, Reloaded, Services, Status},
+    control::api::{
+        self, Connections, Event, File, Health, Rate, Rates, Reloaded, Services, Status, Unsaved,
+        What,
+    },
     model::Protocol,
 };
 
@@ -94,7 +97,38 @@ pub(super) fn status(status: &Status) -> String {
     if let Some(reason) = &status.out_of_sync {
         text += &format!("OUT OF SYNC: {reason}\n");
     }
-    text += "\n";
+    let File { path, differs } = &status.file;
+    match differs {
+        Some(false) => {}
+        Some(true) => {
+            text += &format!("what is running is not what {path} says: see `lvsctl diff`\n");
+        }
+        None => text += &format!("{path} can't be read: see `lvsctl diff`\n"),
+    }
+    text + "\n" + &fates(status)
+}
+
+/// `lvsctl stats`.
+pub(super) fn stats(services: &Services, status: &Status) -> String {
+    let mut table = plain_table();
+    table.set_header(vec!["SERVICE", "REAL SERVER", "CONNS", "PACKETS", "BYTES"]);
+    for column in table.column_iter_mut().filter(|column| column.index > 1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for it in &services.services {
+        let name = format!("{} {}", it.protocol, SocketAddr::new(it.address, it.port));
+        let counts = [it.connections, it.packets_in, it.bytes_in].map(|it| it.to_string());
+        table.add_row([name, String::new()].into_iter().chain(counts));
+        for it in &it.real_servers {
+            let counts = [it.connections, it.packets_in, it.bytes_in].map(|it| it.to_string());
+            table.add_row([String::new(), it.address.to_string()].into_iter().chain(counts));
+        }
+    }
+    format!("{}\n{}", lines(&table), fates(status))
+}
+
+/// What became of packets that were not forwarded.
+fn fates(status: &Status) -> String {
     let mut table = plain_table();
     table.set_header(vec!["PACKETS NOT FORWARDED", "COUNT", "MEANING"]);
     if let Some(count) = table.column_mut(1) {
@@ -103,7 +137,41 @@ pub(super) fn status(status: &Status) -> String {
     for fate in &status.fates {
         table.add_row(vec![fate.name.clone(), fate.packets.to_string(), fate.meaning.clone()]);
     }
-    text + &lines(&table)
+    lines(&table)
+}
+
+/// `lvsctl diff`.
+pub(super) fn unsaved(unsaved: &Unsaved) -> String {
+    let Unsaved { file, changes, needs_restart } = unsaved;
+    if changes.is_empty() && needs_restart.is_empty() {
+        return format!("what is running is what {file} says\n");
+    }
+    let mut text: String = changes.iter().flat_map(|line| [line, "\n"]).collect();
+    for line in needs_restart {
+        text += &format!("! {line}\n");
+    }
+    text + &format!(
+        "(+ runs and is not in {file}, - is there and does not run; `lvsctl save` writes it there, \
+         `lvsctl reload` goes back)\n"
+    )
+}
+
+/// A line of `lvsctl watch`.
+pub(super) fn event(event: &Event) -> String {
+    let time = &event.time;
+    match &event.what {
+        What::State { protocol, address, port, real_server, from, to, reason } => {
+            let service = SocketAddr::new(*address, *port);
+            let who = real_server.map(|it| format!(" {it}")).unwrap_or_default();
+            format!("{time} {protocol} {service}{who}: {from} -> {to}: {reason}\n")
+        }
+        What::Configuration { by, change } => format!("{time} {change} (by {by})\n"),
+        What::Maps { out_of_sync: Some(reason) } => {
+            format!("{time} the maps are out of sync: {reason}\n")
+        }
+        What::Maps { out_of_sync: None } => format!("{time} the maps are in sync again\n"),
+        What::Missed { events } => format!("{time} {events} events were missed\n"),
+    }
 }
 
 /// `lvsctl reload`.

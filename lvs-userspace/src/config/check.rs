@@ -259,6 +259,7 @@ fn real_server(
     let upper = section.optional("upper_threshold", number(thresholds, 0..=u32::MAX));
     let lower = section.optional("lower_threshold", number(thresholds, 0..=u32::MAX));
     let own_check = check(section.section("check"));
+    let drain = section.optional("drain", boolean);
     section.unknown_keys();
 
     let address = address?;
@@ -284,6 +285,7 @@ fn real_server(
         weight: weight.map_or(Weight(1), |at| Weight(at.value)),
         upper_threshold,
         check: own_check.unwrap_or(service_check),
+        drain: drain.is_some_and(|at| at.value),
         // As IPVS: three quarters of the upper one.
         lower_threshold: match lower.map_or(0, |at| at.value) {
             0 => upper_threshold - upper_threshold / 4,

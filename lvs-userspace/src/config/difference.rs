@@ -129,12 +129,14 @@ fn service_fields(service: &VirtualService) -> Fields {
 }
 
 fn real_server_fields(real_server: &RealServer) -> Fields {
-    let RealServer { address: _, weight, upper_threshold, lower_threshold, check } = real_server;
+    let RealServer { address: _, weight, upper_threshold, lower_threshold, check, drain } =
+        real_server;
     vec![
         ("weight", weight.to_string()),
         ("upper_threshold", upper_threshold.to_string()),
         ("lower_threshold", lower_threshold.to_string()),
         ("check", or_none(check.as_ref().map(check_text))),
+        ("drain", drain.to_string()),
     ]
 }
 

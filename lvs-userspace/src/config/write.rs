@@ -225,7 +225,8 @@ fn write_service(service: &VirtualService, text: &mut Text) {
 }
 
 fn write_real_server(real_server: &RealServer, usual: Option<&Check>, text: &mut Text) {
-    let RealServer { address, weight, upper_threshold, lower_threshold, check } = real_server;
+    let RealServer { address, weight, upper_threshold, lower_threshold, check, drain } =
+        real_server;
     text.section("[[virtual_service.real_server]]");
     text.key("address", address.to_string());
     text.key("weight", i64::from(weight.0));
@@ -233,6 +234,7 @@ fn write_real_server(real_server: &RealServer, usual: Option<&Check>, text: &mut
         text.key("upper_threshold", *upper_threshold);
         text.key("lower_threshold", *lower_threshold);
     }
+    text.key_if("drain", drain.then_some(true));
     if check.as_ref() != usual {
         let mut none = toml::Table::new();
         none.insert("type".to_owned(), "none".into());

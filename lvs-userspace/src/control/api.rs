@@ -1,42 +1,51 @@
 //! What goes over the control socket, version 1. Names and meanings stay; fields may be added.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::SystemTime,
+};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use crate::config::Edit;
-use crate::model::{Protocol, Scheduler};
+use crate::{
+    config::Edit,
+    model::{Protocol, Scheduler},
+};
 
 /// Path of `GET`: [`Services`].
 pub const SERVICES: &str = "/v1/services";
 /// Path of `GET`: [`Status`].
 pub const STATUS: &str = "/v1/status";
-
-/// Path of `GET`: [`Connections`].
+/// Path of `GET`, with [`Filter`] as the query: [`Connections`].
 pub const CONNECTIONS: &str = "/v1/connections";
-
 /// Path of `GET`: [`Rates`].
 pub const RATES: &str = "/v1/rates";
-
+/// Path of `GET`: an [`Event`] a line, as they come.
+pub const EVENTS: &str = "/v1/events";
+/// Path of `GET`: the running configuration, as a [`Configuration`]; of `PUT`: a [`Restore`], answered
+/// with [`Edited`].
+pub const CONFIGURATION: &str = "/v1/configuration";
+/// Path of `GET`: the [`Unsaved`] changes.
+pub const DIFFERENCE: &str = "/v1/difference";
 /// Path of `POST`: a [`Reload`], answered with a [`Reloaded`].
 pub const RELOAD: &str = "/v1/reload";
-
 /// Path of `POST`: [`Edits`], answered with [`Edited`].
 pub const EDITS: &str = "/v1/edits";
-
-/// Path of `GET`: the running configuration, as a [`Configuration`].
-pub const CONFIGURATION: &str = "/v1/configuration";
+/// Path of `POST`: a [`Save`], answered with [`Saved`].
+pub const SAVE: &str = "/v1/save";
+/// Path of `GET`: all of this as an OpenAPI document.
+pub const OPENAPI: &str = "/v1/openapi.json";
 
 /// The table: every virtual service with its real servers and counters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Services {
     /// In the order of the configuration.
     pub services: Vec<Service>,
 }
 
 /// A virtual service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// Transport protocol.
     pub protocol: Protocol,
@@ -59,7 +68,7 @@ pub struct Service {
 }
 
 /// A real server of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RealServer {
     /// Real IP address.
     pub address: IpAddr,
@@ -92,7 +101,7 @@ pub struct RealServer {
 }
 
 /// Forwarding method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Forwarding {
     /// Direct routing.
@@ -100,7 +109,7 @@ pub enum Forwarding {
 }
 
 /// Whether a real server can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     /// It can be reached, and passes its checks, if it has any.
@@ -110,14 +119,14 @@ pub enum Health {
 }
 
 /// How fast the counters go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rates {
     /// In the order of the configuration.
     pub services: Vec<ServiceRates>,
 }
 
 /// How fast a virtual service's counters go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRates {
     /// Transport protocol.
     pub protocol: Protocol,
@@ -133,7 +142,7 @@ pub struct ServiceRates {
 }
 
 /// How fast a real server's counters go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RealServerRates {
     /// Real IP address.
     pub address: IpAddr,
@@ -145,7 +154,7 @@ pub struct RealServerRates {
 }
 
 /// What goes through in a second, smoothed over some ten seconds and rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
     /// Connections begun.
     pub connections_per_s: u64,
@@ -156,14 +165,14 @@ pub struct Rate {
 }
 
 /// The connections that are remembered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Ordered by virtual address and client.
     pub connections: Vec<Connection>,
 }
 
 /// A connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
     /// Transport protocol.
     pub protocol: Protocol,
@@ -180,7 +189,7 @@ pub struct Connection {
 }
 
 /// The director itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Version of lvsd.
     pub version: String,
@@ -192,12 +201,14 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// Why the maps are not what they should be; `None` if they are.
     pub out_of_sync: Option<String>,
+    /// The configuration file.
+    pub file: File,
     /// Packets that were not forwarded, by what became of them.
     pub fates: Vec<FateCount>,
 }
 
 /// An interface with the XDP program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Interface {
     /// Name.
     pub name: String,
@@ -207,8 +218,17 @@ pub struct Interface {
     pub xdp_mode: String,
 }
 
+/// The configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct File {
+    /// Where it is.
+    pub path: String,
+    /// Whether it says something else than what is running; `null` if it can't be read.
+    pub differs: Option<bool>,
+}
+
 /// How many packets met a fate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FateCount {
     /// Name of the counter.
     pub name: String,
@@ -219,7 +239,7 @@ pub struct FateCount {
 }
 
 /// To read the configuration file again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reload {
     /// Whether only to say what would change.
@@ -227,7 +247,7 @@ pub struct Reload {
 }
 
 /// What the configuration file has changed, or would.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
     /// A line for each change: `+` is new, `-` gone, `~` otherwise.
     pub changes: Vec<String>,
@@ -236,7 +256,7 @@ pub struct Reloaded {
 }
 
 /// Changes of the running configuration, all of them or none, in this order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edits {
     /// The changes.
@@ -244,14 +264,14 @@ pub struct Edits {
 }
 
 /// What they have changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edited {
     /// A line for each change, as in [`Reloaded`].
     pub changes: Vec<String>,
 }
 
-/// The running configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The running configuration, whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Configuration {
     /// The text of a file that says it.
     pub toml: String,
@@ -259,29 +279,116 @@ pub struct Configuration {
     pub file: String,
 }
 
+/// Another configuration in place of the running one: all of it or, if it has errors, nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The text of a configuration file.
+    pub toml: String,
+}
+
+/// What is running and not in the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unsaved {
+    /// The file.
+    pub file: String,
+    /// What has changed since, a line for each change: `+` is new, `-` gone, `~` otherwise.
+    pub changes: Vec<String>,
+    /// What the file says otherwise, and only a restart of lvsd would follow.
+    pub needs_restart: Vec<String>,
+}
+
+/// To write the running configuration to lvsd's file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Save {}
+
+/// Where the running configuration was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Saved {
+    /// The file.
+    pub file: String,
+    /// Where what stood there before is now; `null` if there was no file.
+    pub before: Option<String>,
+}
+
+/// Which connections are meant: those that everything given here is true of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// The client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
+    /// The real server's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_server: Option<IpAddr>,
+    /// The state, as ipvsadm names it, in capitals or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// When (RFC 3339, UTC).
+    pub time: String,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+impl Event {
+    /// It happens now.
+    #[must_use]
+    pub fn now(what: What) -> Self {
+        Self { time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(), what }
+    }
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The state of a real server, or of a service, is another.
+    State {
+        /// Protocol of the virtual service.
+        protocol: Protocol,
+        /// Its address.
+        address: IpAddr,
+        /// Its port.
+        port: u16,
+        /// The real server; `null` if it is about the service itself.
+        real_server: Option<IpAddr>,
+        /// What the state was.
+        from: String,
+        /// What it is.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// The running configuration is another.
+    Configuration {
+        /// Who has changed it.
+        by: String,
+        /// A line as in [`Reloaded`].
+        change: String,
+    },
+    /// The maps are not what they should be, or are again.
+    Maps {
+        /// Why they are not; `null` if they are.
+        out_of_sync: Option<String>,
+    },
+    /// Who listens was too slow for some events.
+    Missed {
+        /// So many.
+        events: u64,
+    },
+}
+
 /// The body of every answer that is not a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{error}")]
 pub struct ApiError {
     /// What was wrong, with which input, and what to do.
     pub error: String,
-}
-
-/// A request on its way from the socket to the daemon's loop, with the way back.
-#[derive(Debug)]
-pub enum Request {
-    /// [`SERVICES`].
-    Services(oneshot::Sender<Result<Services, ApiError>>),
-    /// [`RATES`].
-    Rates(oneshot::Sender<Result<Rates, ApiError>>),
-    /// [`CONNECTIONS`].
-    Connections(oneshot::Sender<Result<Connections, ApiError>>),
-    /// [`STATUS`].
-    Status(oneshot::Sender<Result<Status, ApiError>>),
-    /// [`RELOAD`].
-    Reload(Reload, oneshot::Sender<Result<Reloaded, ApiError>>),
-    /// [`EDITS`].
-    Edit(Edits, oneshot::Sender<Result<Edited, ApiError>>),
-    /// [`CONFIGURATION`].
-    Configuration(oneshot::Sender<Result<Configuration, ApiError>>),
 }

@@ -8,18 +8,20 @@ use std::{
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    Request,
-    body::Bytes,
+    Request, Response,
+    body::{Bytes, Incoming},
     client::conn::http1,
     header::{self, HeaderValue},
+    http::request,
 };
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, ApiError, Configuration, Connections, Edited, Edits, Rates, Reload, Reloaded, Services,
-    Status,
+    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, Rates, Reload,
+    Reloaded, Restore, Save, Saved, Services, Status, Unsaved,
 };
 use crate::config::Edit;
 
@@ -80,12 +82,30 @@ impl Client {
         self.get(api::RATES).await
     }
 
-    /// The connections that are remembered.
+    /// The connections that are remembered, and meant.
     ///
     /// # Errors
     /// When there is no answer, or none that can be understood.
-    pub async fn connections(&self) -> Result<Connections, ClientError> {
-        self.get(api::CONNECTIONS).await
+    pub async fn connections(&self, filter: &Filter) -> Result<Connections, ClientError> {
+        let query = serde_urlencoded::to_string(filter).map_err(|error| self.broken(error))?;
+        self.get(&format!("{}?{query}", api::CONNECTIONS)).await
+    }
+
+    /// What happens from now on.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn events(&self) -> Result<Events, ClientError> {
+        let request = Request::get(api::EVENTS).body(Full::default());
+        let request = request.map_err(|error| self.broken(error))?;
+        let sent = timeout(ANSWER, self.send(request)).await;
+        let (response, connection) = sent.map_err(|_| self.broken("no answer"))??;
+        Ok(Events {
+            client: self.clone(),
+            body: response.into_body(),
+            read: Vec::new(),
+            connection,
+        })
     }
 
     /// The director itself.
@@ -120,15 +140,46 @@ impl Client {
         self.get(api::CONFIGURATION).await
     }
 
+    /// Has lvsd run another configuration.
+    ///
+    /// # Errors
+    /// When there is no answer, or the configuration has errors; then nothing has changed.
+    pub async fn restore(&self, toml: String) -> Result<Edited, ClientError> {
+        self.tell(Request::put(api::CONFIGURATION), &Restore { toml }).await
+    }
+
+    /// What is running and not in the configuration file.
+    ///
+    /// # Errors
+    /// When there is no answer, or the file has errors.
+    pub async fn difference(&self) -> Result<Unsaved, ClientError> {
+        self.get(api::DIFFERENCE).await
+    }
+
+    /// Has lvsd write the running configuration to its file.
+    ///
+    /// # Errors
+    /// When there is no answer, or the file can't be written.
+    pub async fn save(&self) -> Result<Saved, ClientError> {
+        self.post(api::SAVE, &Save {}).await
+    }
+
     async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
+        self.tell(Request::post(path), body).await
+    }
+
+    async fn tell<T: DeserializeOwned>(
+        &self,
+        request: request::Builder,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
-        let request = Request::post(path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::from(body));
+        let request =
+            request.header(header::CONTENT_TYPE, "application/json").body(Full::from(body));
         self.ask(request.map_err(|error| self.broken(error))?).await
     }
 
@@ -149,26 +200,33 @@ impl Client {
 
     async fn exchange<T: DeserializeOwned>(
         &self,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<T, ClientError> {
+        let (response, _connection) = self.send(request).await?;
+        let body = response.into_body().collect().await.map_err(|error| self.broken(error))?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| self.broken(error))
+    }
+
+    /// Sends a request; gives an answer whose body is still to come, as long as the connection is kept.
+    async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), ClientError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|error| self.refused(&error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(error))?;
-        let connection = tokio::spawn(connection);
+        // How it has ended, the answer says, too.
+        let connection = AbortOnDropHandle::new(tokio::spawn(async { drop(connection.await) }));
         request.headers_mut().insert(header::HOST, HeaderValue::from_static("lvsd"));
         let response = sender.send_request(request).await.map_err(|error| self.broken(error))?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| self.broken(error))?;
-        connection.abort();
-
-        let body = body.to_bytes();
         if status.is_success() {
-            serde_json::from_slice(&body).map_err(|error| self.broken(error))
-        } else {
-            let error = serde_json::from_slice(&body)
-                .unwrap_or_else(|_| ApiError { error: format!("lvsd answers {status}") });
-            Err(ClientError::Refused(error))
+            return Ok((response, connection));
         }
+        let body = response.into_body().collect().await.map_err(|error| self.broken(error))?;
+        let error = serde_json::from_slice(&body.to_bytes())
+            .unwrap_or_else(|_| ApiError { error: format!("lvsd answers {status}") });
+        Err(ClientError::Refused(error))
     }
 
     fn refused(&self, error: &io::Error) -> ClientError {
@@ -184,5 +242,36 @@ impl Client {
 
     fn broken(&self, error: impl std::fmt::Display) -> ClientError {
         ClientError::Connection { path: self.path.clone(), error: error.to_string() }
+    }
+}
+
+/// What happens, as it happens.
+#[derive(Debug)]
+pub struct Events {
+    client: Client,
+    body: Incoming,
+    /// What has come of the next line.
+    read: Vec<u8>,
+    /// Held as long as somebody listens.
+    #[expect(dead_code, reason = "what it does is to be there")]
+    connection: AbortOnDropHandle<()>,
+}
+
+impl Events {
+    /// The next one; `None` if lvsd has ended.
+    ///
+    /// # Errors
+    /// When the connection breaks, or what comes can't be understood.
+    pub async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        loop {
+            if let Some(end) = self.read.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                let event = serde_json::from_slice(&line);
+                return event.map(Some).map_err(|error| self.client.broken(error));
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            let frame = frame.map_err(|error| self.client.broken(error))?;
+            self.read.extend_from_slice(&frame.into_data().unwrap_or_default());
+        }
     }
 }

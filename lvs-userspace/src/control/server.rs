@@ -7,31 +7,45 @@ use std::{
         net::UnixStream as StdUnixStream,
     },
     path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
-use axum::{
-    Json, Router,
-    extract::{State, rejection::JsonRejection},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, post},
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
 };
 use nix::unistd::{Group, chown};
 use tokio::{
-    net::UnixListener,
-    sync::{mpsc, oneshot},
-    time::timeout,
+    net::{UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc},
+    time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
 
-use super::api::{self, ApiError, Request};
+use super::{
+    api::Event,
+    peer::Peer,
+    request::Request,
+    routes::{Doors, router},
+};
 
 /// Who may use the socket besides root.
 const GROUP: &str = "lvs";
 
-/// How long the daemon may take for an answer.
-const ANSWER: Duration = Duration::from_secs(5);
+/// Clients at a time; more wait.
+const CLIENTS: usize = 128;
+
+/// So long a client may take to say what it wants, and to take in what it is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So long answers may take that are under way when lvsd ends.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Why the socket can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -85,54 +99,72 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
 pub async fn serve(
     listener: UnixListener,
     requests: mpsc::Sender<Request>,
+    events: broadcast::Sender<Event>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let router = Router::new()
-        .route(api::SERVICES, get(async |state| ask(state, Request::Services).await))
-        .route(api::RATES, get(async |state| ask(state, Request::Rates).await))
-        .route(api::CONNECTIONS, get(async |state| ask(state, Request::Connections).await))
-        .route(api::STATUS, get(async |state| ask(state, Request::Status).await))
-        .route(api::CONFIGURATION, get(async |state| ask(state, Request::Configuration).await))
-        .route(api::RELOAD, post(async |state, body| tell(state, body, Request::Reload).await))
-        .route(api::EDITS, post(async |state, body| tell(state, body, Request::Edit).await))
-        .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such path"))
-        .method_not_allowed_fallback(async || {
-            refuse(StatusCode::METHOD_NOT_ALLOWED, "that can't be done here")
-        })
-        .with_state(requests);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(async move { shutdown.cancelled().await })
-        .await
+    let router = router(Doors { requests, events });
+    let room = Arc::new(Semaphore::new(CLIENTS));
+    let clients = TaskTracker::new();
+    loop {
+        let (stream, place) = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &room) => match accepted? {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        let (router, shutdown) = (router.clone(), shutdown.clone());
+        clients.spawn(async move {
+            talk(stream, router, shutdown).await;
+            drop(place);
+        });
+    }
+    clients.close();
+    clients.wait().await;
+    Ok(())
 }
 
-/// Passes a body on.
-async fn tell<B, T: serde::Serialize>(
-    state: State<mpsc::Sender<Request>>,
-    body: Result<Json<B>, JsonRejection>,
-    request: impl FnOnce(B, oneshot::Sender<Result<T, ApiError>>) -> Request,
-) -> Response {
-    match body {
-        Ok(Json(body)) => ask(state, |reply| request(body, reply)).await,
-        Err(error) => refuse(error.status(), &error.body_text()),
+/// The next client, once there is room for one; `None` if it has gone again.
+async fn accept(
+    listener: &UnixListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<Option<(UnixStream, OwnedSemaphorePermit)>> {
+    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    match listener.accept().await {
+        Ok((stream, _)) => Ok(Some((stream, place))),
+        // ECONNABORTED and the like are of one client (accept(2)); out of files is for a while.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => Ok(None),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            warn!(%error, "can't accept a client of the control socket");
+            sleep(Duration::from_secs(1)).await;
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 
-async fn ask<T: serde::Serialize>(
-    State(requests): State<mpsc::Sender<Request>>,
-    request: impl FnOnce(oneshot::Sender<Result<T, ApiError>>) -> Request,
-) -> Response {
-    let (reply, answer) = oneshot::channel();
-    let asked = async {
-        requests.send(request(reply)).await.ok()?;
-        answer.await.ok()
+/// Serves one client, as long as it keeps speaking and listening.
+async fn talk(stream: UnixStream, router: Router, shutdown: CancellationToken) {
+    let router = router.layer(Extension(Peer::of(&stream)));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(PATIENCE));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            // Who listens to events would listen for ever.
+            match timeout(GOODBYE, connection).await {
+                Ok(ended) => ended,
+                Err(_) => return,
+            }
+        }
     };
-    match timeout(ANSWER, asked).await {
-        Ok(Some(Ok(answer))) => Json(answer).into_response(),
-        Ok(Some(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, Json(error)).into_response(),
-        Ok(None) | Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "lvsd is too busy to answer"),
+    if let Err(error) = ended {
+        debug!(%error, "a client of the control socket");
     }
-}
-
-fn refuse(status: StatusCode, error: &str) -> Response {
-    (status, Json(ApiError { error: error.to_owned() })).into_response()
 }

@@ -5,18 +5,26 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::broadcast;
 use tracing::{debug, error, info, warn};
 
 use super::{
     Options, RunError,
+    config_file::{self, ConfigFile},
     counts::Counts,
     reach::{Moved, Reach},
     report,
 };
 use crate::{
     alert::Alerts,
-    config::{self, Config, Connections, Difference, Edit},
-    control::api::{ApiError, Configuration, Edited, Edits, Reload, Reloaded, Request},
+    config::{self, Config, Connections, Difference},
+    control::{
+        Peer, Request,
+        api::{
+            self, ApiError, Configuration, Edited, Edits, Filter, Reload, Reloaded, Restore, Save,
+            Saved, What,
+        },
+    },
     dataplane::{
         Neighbour, SyncError, Synchroniser, Tables,
         bpf::{AttachedAs, BpfDataplane},
@@ -51,6 +59,7 @@ pub(super) struct World {
     pub(super) checker: Checker,
     pub(super) poller: Poller,
     pub(super) alerts: Alerts,
+    pub(super) events: broadcast::Sender<api::Event>,
 }
 
 /// Everything that lvsd knows.
@@ -64,6 +73,9 @@ pub(super) struct Agent {
     checker: Checker,
     poller: Poller,
     alerts: Alerts,
+    /// Who listens to what happens.
+    events: broadcast::Sender<api::Event>,
+    file: ConfigFile,
     counts: Counts,
     next_comparison: Instant,
     /// What the maps hold.
@@ -75,7 +87,7 @@ pub(super) struct Agent {
 impl Agent {
     /// One whose maps hold this.
     pub(super) fn new(options: Options, director: Director, world: World, held: Tables) -> Self {
-        let World { dataplane, reach, links, checker, poller, alerts } = world;
+        let World { dataplane, reach, links, checker, poller, alerts, events } = world;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
@@ -89,6 +101,8 @@ impl Agent {
             checker,
             poller,
             alerts,
+            events,
+            file: ConfigFile::default(),
             counts: Counts::new(limits, Instant::now()),
             next_comparison: Instant::now() + COMPARE,
             is_dirty: false,
@@ -230,14 +244,15 @@ impl Agent {
 
     /// Goes by another configuration from now on, except for what needs a restart. Connections stay
     /// where they are, and what has not changed is not touched.
-    async fn reload(&mut self, config: Config, dry_run: bool) -> Difference {
+    async fn reload(&mut self, config: Config, by: &str, dry_run: bool) -> Difference {
         let running = self.director.config();
         let difference = config::difference(running, &config);
         if dry_run {
             return difference;
         }
         for line in &difference.changes {
-            info!("configuration: {line}");
+            info!(by, "configuration: {line}");
+            self.tell(What::Configuration { by: by.to_owned(), change: line.clone() });
         }
         for line in &difference.needs_restart {
             warn!("changed, but not followed: {line}");
@@ -257,6 +272,7 @@ impl Agent {
         self.counts.limits =
             sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
         self.alerts.reconfigure(&config.alerts);
+        self.file.running_has_changed();
         self.director.reconfigure(config);
         self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {
@@ -270,7 +286,7 @@ impl Agent {
     pub(super) async fn hang_up(&mut self) {
         match self.options.load() {
             Ok(config) => {
-                self.reload(config, false).await;
+                self.reload(config, "SIGHUP", false).await;
                 info!("reloaded the configuration");
             }
             Err(errors) => {
@@ -342,45 +358,69 @@ impl Agent {
                 );
                 drop(reply.send(Ok(rates)));
             }
-            Request::Connections(reply) => drop(reply.send(Ok(self.connections()))),
-            Request::Reload(Reload { dry_run }, reply) => {
+            Request::Connections(filter, reply) => {
+                drop(reply.send(Ok(self.connections(&filter))));
+            }
+            Request::Reload(Reload { dry_run }, by, reply) => {
                 let reloaded = match self.options.load() {
                     Ok(config) => {
+                        let by = by.to_string();
                         let Difference { changes, needs_restart } =
-                            self.reload(config, dry_run).await;
+                            self.reload(config, &by, dry_run).await;
                         if !dry_run {
-                            info!("reloaded the configuration");
+                            info!(by, "reloaded the configuration");
                         }
                         Ok(Reloaded { changes, needs_restart })
                     }
-                    Err(errors) => Err(ApiError { error: errors.to_string() }),
+                    Err(errors) => Err(refused(errors)),
                 };
                 drop(reply.send(reloaded));
             }
-            Request::Edit(Edits { edits }, reply) => drop(reply.send(self.edit(&edits).await)),
+            Request::Edit(Edits { edits }, by, reply) => {
+                let edited = match self.director.config().edited(&edits) {
+                    Ok(config) => Ok(self.adopt(config, &by).await),
+                    Err(error) => Err(refused(error)),
+                };
+                drop(reply.send(edited));
+            }
+            Request::Restore(Restore { toml }, by, reply) => {
+                let restored = match Config::parse(&toml, "what is to be restored") {
+                    Ok(config) => Ok(self.adopt(config, &by).await),
+                    Err(errors) => Err(refused(errors)),
+                };
+                drop(reply.send(restored));
+            }
             Request::Configuration(reply) => {
                 let toml = self.director.config().to_toml();
                 let file = self.options.config.display().to_string();
                 drop(reply.send(Ok(Configuration { toml, file })));
             }
+            Request::Difference(reply) => {
+                let unsaved = self.file.difference(&self.options, self.director.config());
+                drop(reply.send(unsaved.map_err(refused)));
+            }
+            Request::Save(Save {}, by, reply) => {
+                let saved = config_file::save(&self.options.config, self.director.config());
+                if let Ok(Saved { file, .. }) = &saved {
+                    info!(%by, file, "saved the running configuration");
+                }
+                drop(reply.send(saved.map_err(refused)));
+            }
         }
     }
 
-    /// Makes all of these changes, or none.
-    async fn edit(&mut self, edits: &[Edit]) -> Result<Edited, ApiError> {
-        let mut config = self.director.config().clone();
-        for (number, edit) in (1..).zip(edits) {
-            config.edit(edit).map_err(|error| ApiError {
-                error: match edits.len() {
-                    1 => error.to_string(),
-                    _ => format!("change {number}: {error}"),
-                },
-            })?;
-        }
-        Ok(Edited { changes: self.reload(config, false).await.changes })
+    /// Goes by a configuration that somebody has sent.
+    async fn adopt(&mut self, config: Config, by: &Peer) -> Edited {
+        Edited { changes: self.reload(config, &by.to_string(), false).await.changes }
     }
 
-    fn services(&self) -> Result<crate::control::api::Services, ApiError> {
+    /// Tells who listens to what happens.
+    fn tell(&self, what: What) {
+        // It is no matter if nobody does.
+        drop(self.events.send(api::Event::now(what)));
+    }
+
+    fn services(&self) -> Result<api::Services, ApiError> {
         report::services(
             &self.director,
             self.tables.placement(),
@@ -390,13 +430,15 @@ impl Agent {
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 
-    fn connections(&self) -> crate::control::api::Connections {
-        report::connections(self.tables.placement(), &self.dataplane, &self.counts.limits)
+    fn connections(&self, filter: &Filter) -> api::Connections {
+        report::connections(self.tables.placement(), &self.dataplane, &self.counts.limits, filter)
     }
 
-    fn status(&self) -> Result<crate::control::api::Status, ApiError> {
+    fn status(&mut self) -> Result<api::Status, ApiError> {
+        let config = self.director.config();
         report::status(
-            self.director.config(),
+            config,
+            self.file.state(&self.options, config),
             &self.links,
             &self.dataplane,
             self.tables.out_of_sync(),
@@ -408,13 +450,20 @@ impl Agent {
     pub(super) fn follow(&mut self) {
         for change in self.director.take_changes() {
             self.alerts.tell(&change);
+            self.tell(change.into());
         }
         if std::mem::take(&mut self.is_dirty) {
             let was_out_of_sync = self.tables.out_of_sync().is_some();
             match self.synchronise() {
-                Ok(()) if was_out_of_sync => info!("the maps are in sync again"),
+                Ok(()) if was_out_of_sync => {
+                    info!("the maps are in sync again");
+                    self.tell(What::Maps { out_of_sync: None });
+                }
                 Ok(()) => {}
-                Err(error) => error!(%error, "the maps are out of sync; trying again"),
+                Err(error) => {
+                    error!(%error, "the maps are out of sync; trying again");
+                    self.tell(What::Maps { out_of_sync: Some(error.to_string()) });
+                }
             }
         }
     }
@@ -446,6 +495,10 @@ impl Agent {
             Err(error) => warn!(%error, "can't read the maps to compare them"),
         }
     }
+}
+
+fn refused(error: impl std::fmt::Display) -> ApiError {
+    ApiError { error: error.to_string() }
 }
 
 /// What stands behind a word, if anything does.

@@ -16,7 +16,7 @@ use crate::{
         bpf::{AttachedAs, BpfDataplane},
         sweep::{self, Count},
     },
-    director::{Director, State},
+    director::{Change, Director, State},
     model::ServiceId,
 };
 
@@ -93,6 +93,15 @@ fn service(
     })
 }
 
+impl From<Change> for api::What {
+    fn from(change: Change) -> Self {
+        let Change { service, real_server, from, to, reason } = change;
+        let ServiceId { protocol, address, port } = service;
+        let (from, to) = (from.to_string(), to.to_string());
+        Self::State { protocol, address, port, real_server, from, to, reason }
+    }
+}
+
 /// How fast the counters go.
 pub(super) fn rates(
     config: &Config,
@@ -126,6 +135,7 @@ pub(super) fn rates(
 /// The director itself.
 pub(super) fn status(
     config: &Config,
+    file: api::File,
     links: &[AttachedLink],
     dataplane: &impl Dataplane,
     out_of_sync: Option<&OutOfSync>,
@@ -154,19 +164,28 @@ pub(super) fn status(
         connection_table_size: config.connections.size,
         interfaces,
         out_of_sync: out_of_sync.map(|it| it.reason.clone()),
+        file,
         fates,
     })
 }
 
-/// Every connection.
+/// Every connection that is meant.
 pub(super) fn connections(
     placement: &Placement,
     dataplane: &BpfDataplane,
     limits: &sweep::Limits,
+    filter: &api::Filter,
 ) -> api::Connections {
+    let api::Filter { client, real_server: server, state } = filter;
     let mut connections = Vec::new();
     dataplane.connections(limits, &mut |connection| {
         let Some(real_server) = placement.real_server_at(connection.real_server) else { return };
+        let is_meant = client.is_none_or(|it| it == connection.client.ip())
+            && server.is_none_or(|it| it == real_server)
+            && state.as_ref().is_none_or(|it| it.eq_ignore_ascii_case(connection.state));
+        if !is_meant {
+            return;
+        }
         connections.push(api::Connection {
             protocol: connection.protocol,
             state: connection.state.to_owned(),

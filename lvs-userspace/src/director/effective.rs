@@ -49,6 +49,7 @@ impl Director {
             (_, Health::Down) => State::Down,
             (_, Health::Up) if standing.is_down => State::Down,
             (Admin::Drain, Health::Up) => State::Drained,
+            (Admin::Ready, Health::Up) if real_server.drain => State::Drained,
             (Admin::Ready, Health::Up) => State::Up,
         }
     }
@@ -79,6 +80,7 @@ impl Director {
             }
             State::Down => none("it fails its checks"),
             State::Maintenance => none("in maintenance, by its own report"),
+            State::Drained if real_server.drain => none("drained"),
             State::Drained => none("drained, by its own report"),
             State::Up if self.is_replaced(service) => {
                 none("too few are up: the sorry server serves")

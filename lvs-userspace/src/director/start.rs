@@ -39,7 +39,7 @@ impl Director {
                     let Some(before) = before.get(&name) else { continue };
                     let whole = u32::from(real_server.weight.0) * parts(service);
                     // Without weight it failed, unless it is to have none, or was drained.
-                    let is_out = before.weight == 0 && whole > 0;
+                    let is_out = before.weight == 0 && whole > 0 && !real_server.drain;
                     let is_drained = is_out && service.follow_load && !service.inhibit_on_failure;
                     let failed = before.is_down || (is_out && !is_drained);
                     let standing = service.follow_load.then(|| Standing {

@@ -32,6 +32,7 @@ fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
         weight: Weight(5),
         upper_threshold: 0,
         lower_threshold: 0,
+        drain: false,
         check: None,
     };
     let mut service = VirtualService {

@@ -8,7 +8,7 @@ use std::{
 use super::{Service, UsageError};
 use crate::{
     cli::names::named,
-    config::{Config, Edit, RealServerKeys, ServiceKeys},
+    config::{Config, Edit, Keys},
     model::{Scheduler, ServiceId},
 };
 
@@ -176,32 +176,40 @@ impl Given {
             (None, false) => None,
         };
         // What ipvsadm is not told has its default, also when it edits.
-        let service_keys = || -> Result<ServiceKeys, UsageError> {
-            let whole = if id.address.is_ipv4() { 32 } else { 128 };
+        let service_keys = || -> Result<Keys, UsageError> {
             let granularity = match &self.mask {
-                Some(mask) => prefix(mask)
-                    .ok_or_else(|| UsageError::BadValue("-M".to_owned(), mask.clone()))?,
-                None => whole,
+                Some(mask) => Some(
+                    prefix(mask)
+                        .ok_or_else(|| UsageError::BadValue("-M".to_owned(), mask.clone()))?,
+                ),
+                None => None,
             };
-            Ok(ServiceKeys {
-                scheduler: Some(self.scheduler.unwrap_or(Scheduler::Wlc)),
-                persistence_timeout_s: Some(self.persistence.unwrap_or(0)),
-                persistence_granularity: Some(granularity),
-                one_packet: Some(self.one_packet),
-            })
+            let persistence = self.persistence.filter(|&it| it > 0);
+            Ok(Keys::default()
+                .with("scheduler", self.scheduler.unwrap_or(Scheduler::Wlc).name())
+                .with("persistence_timeout", persistence.map(|it| format!("{it}s")))
+                .with("persistence_granularity", persistence.and(granularity))
+                .with("one_packet", self.one_packet))
         };
-        let server_keys = || RealServerKeys {
-            weight: Some(self.weight.unwrap_or(1)),
-            upper_threshold: Some(self.upper.unwrap_or(0)),
-            lower_threshold: Some(self.lower.unwrap_or(0)),
+        let server_keys = || {
+            Keys::default()
+                .with("weight", self.weight.unwrap_or(1))
+                .with("upper_threshold", self.upper.unwrap_or(0))
+                .with("lower_threshold", self.lower.unwrap_or(0))
         };
         Ok(match (verb, server) {
-            (Verb::AddService, _) => Edit::AddService(id, service_keys()?),
-            (Verb::EditService, _) => Edit::EditService(id, service_keys()?),
-            (Verb::AddServer, Some(server)) => Edit::AddRealServer(id, server, server_keys()),
-            (Verb::EditServer, Some(server)) => Edit::EditRealServer(id, server, server_keys()),
-            (Verb::DeleteServer, Some(server)) => Edit::DeleteRealServer(id, server),
-            (Verb::DeleteService, _) => Edit::DeleteService(id),
+            (Verb::AddService, _) => Edit::AddService { service: id, keys: service_keys()? },
+            (Verb::EditService, _) => Edit::EditService { service: id, keys: service_keys()? },
+            (Verb::AddServer, Some(real_server)) => {
+                Edit::AddRealServer { service: id, real_server, keys: server_keys() }
+            }
+            (Verb::EditServer, Some(real_server)) => {
+                Edit::EditRealServer { service: id, real_server, keys: server_keys() }
+            }
+            (Verb::DeleteServer, Some(real_server)) => {
+                Edit::DeleteRealServer { service: id, real_server }
+            }
+            (Verb::DeleteService, _) => Edit::DeleteService { service: id },
             (Verb::AddServer | Verb::EditServer | Verb::DeleteServer | Verb::Clear, _) => {
                 return Err(needs("server-address"));
             }

@@ -182,6 +182,7 @@ fn status_for_people() {
             mac: "02:00:0a:4d:00:03".to_owned(),
             xdp_mode: "native".to_owned(),
         }],
+        file: File { path: "/etc/lvs/lvs.toml".to_owned(), differs: Some(true) },
         out_of_sync: None,
         fates: vec![api::FateCount {
             name: "passed_arp".to_owned(),
@@ -192,6 +193,7 @@ fn status_for_people() {
     expect![[r#"
         director midas (lvsd 0.1.0)
         interface eth0 02:00:0a:4d:00:03, native XDP
+        what is running is not what /etc/lvs/lvs.toml says: see `lvsctl diff`
 
         PACKETS NOT FORWARDED  COUNT  MEANING
         passed_arp                12  Passed to the kernel: ARP that asks for no VIP.

@@ -1,0 +1,39 @@
+//! Requests on their way from the socket to the daemon's loop.
+
+use tokio::sync::oneshot;
+
+use super::{
+    api::{
+        ApiError, Configuration, Connections, Edited, Edits, Filter, Rates, Reload, Reloaded,
+        Restore, Save, Saved, Services, Status, Unsaved,
+    },
+    peer::Peer,
+};
+
+/// The way back.
+pub type Reply<T> = oneshot::Sender<Result<T, ApiError>>;
+
+/// A request, with the way back; one that changes something says who asks for it.
+#[derive(Debug)]
+pub enum Request {
+    /// [`SERVICES`](super::api::SERVICES).
+    Services(Reply<Services>),
+    /// [`RATES`](super::api::RATES).
+    Rates(Reply<Rates>),
+    /// [`CONNECTIONS`](super::api::CONNECTIONS).
+    Connections(Filter, Reply<Connections>),
+    /// [`STATUS`](super::api::STATUS).
+    Status(Reply<Status>),
+    /// `GET` of [`CONFIGURATION`](super::api::CONFIGURATION).
+    Configuration(Reply<Configuration>),
+    /// [`DIFFERENCE`](super::api::DIFFERENCE).
+    Difference(Reply<Unsaved>),
+    /// [`RELOAD`](super::api::RELOAD).
+    Reload(Reload, Peer, Reply<Reloaded>),
+    /// [`EDITS`](super::api::EDITS).
+    Edit(Edits, Peer, Reply<Edited>),
+    /// `PUT` of [`CONFIGURATION`](super::api::CONFIGURATION).
+    Restore(Restore, Peer, Reply<Edited>),
+    /// [`SAVE`](super::api::SAVE).
+    Save(Save, Peer, Reply<Saved>),
+}
