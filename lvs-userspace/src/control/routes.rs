@@ -123,11 +123,17 @@ pub(super) fn router(doors: Doors) -> Router {
             refuse(StatusCode::METHOD_NOT_ALLOWED, "that can't be done here")
         })
         .layer(DefaultBodyLimit::max(LONGEST))
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(within_bounds))
         .with_state(doors)
 }
 
-async fn in_time(request: HttpRequest, next: Next) -> Response {
+/// Refuses what is too long before it has come, and what comes too slowly.
+async fn within_bounds(request: HttpRequest, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > LONGEST) {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long");
+    }
     match timeout(REQUEST, next.run(request)).await {
         Ok(response) => response,
         Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
