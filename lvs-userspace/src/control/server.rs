@@ -168,3 +168,36 @@ async fn talk(stream: UnixStream, router: Router, shutdown: CancellationToken) {
         debug!(%error, "a client of the control socket");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Says this, and gives what comes until the other end hangs up.
+    async fn answer(says: &[u8]) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lvsd.sock");
+        let (requests, _) = mpsc::channel(1);
+        let (events, _) = broadcast::channel(1);
+        let server = serve(bind(&path).unwrap(), requests, events, CancellationToken::new());
+        let server = tokio::spawn(server);
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(says).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        server.abort();
+        answer
+    }
+
+    /// Time goes on by itself here while everybody waits.
+    #[tokio::test(start_paused = true)]
+    async fn who_never_finishes_is_hung_up_on() {
+        assert_eq!(answer(b"GET /v1/serv").await, "");
+        let half = b"POST /v1/edits HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+                     content-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+        let answer = answer(half).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+}
