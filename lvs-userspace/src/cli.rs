@@ -11,7 +11,7 @@ mod verbs;
 
 use std::{
     ffi::OsString,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -19,12 +19,9 @@ use std::{
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::CompleteEnv;
 
-use crate::{
-    config::Config,
-    control::{
-        api::{self, Configuration},
-        client::{Client, ClientError},
-    },
+use crate::control::{
+    api,
+    client::{Client, ClientError},
 };
 use args::{Args, Verb};
 
@@ -39,14 +36,12 @@ const SOCKET: &str = "/run/lvs/lvsd.sock";
 enum CliError {
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("{0}")]
-    Usage(#[from] ipvsadm::UsageError),
+    #[error(transparent)]
+    Ipvsadm(#[from] ipvsadm::Failure),
     #[error("{0}")]
     Argument(String),
     #[error("{0}")]
     File(String),
-    #[error("No such service")]
-    NoService,
     #[error("can't write the answer: {0}")]
     Output(#[source] io::Error),
     #[error("can't start: {0}")]
@@ -77,6 +72,11 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
+        // What ipvsadm says, it says without its name.
+        Err(CliError::Ipvsadm(ipvsadm::Failure { text, status })) => {
+            drop(writeln!(io::stderr(), "{text}"));
+            ExitCode::from(status)
+        }
         Err(error) => {
             // If nobody can read stderr either, the status still tells.
             for line in error.to_string().lines() {
@@ -90,12 +90,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 /// What was asked for.
 enum Call {
     Verb { socket: PathBuf, verb: Verb },
-    Ipvsadm { socket: PathBuf, command: ipvsadm::Command },
+    Ipvsadm { socket: PathBuf, ask: ipvsadm::Ask },
 }
 
 enum Usage {
     Clap(clap::Error),
-    Ipvsadm(ipvsadm::UsageError),
+    Ipvsadm(ipvsadm::Failure),
 }
 
 impl Call {
@@ -107,8 +107,9 @@ impl Call {
         let rest: Vec<String> =
             arguments.iter().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
         if called_ipvsadm || ipvsadm::is_meant(&rest) {
-            let command = ipvsadm::parse(&rest).map_err(Usage::Ipvsadm)?;
-            return Ok(Self::Ipvsadm { socket, command });
+            let name = arguments.first().map_or(Path::new(NAME), Path::new);
+            let ask = ipvsadm::parse(name, &rest).map_err(Usage::Ipvsadm)?;
+            return Ok(Self::Ipvsadm { socket, ask });
         }
         let Args { verb, socket: _ } = Args::try_parse_from(&arguments).map_err(Usage::Clap)?;
         Ok(Self::Verb { socket, verb })
@@ -136,59 +137,9 @@ fn run(call: Call) -> Result<Answer, CliError> {
     runtime.block_on(async {
         match call {
             Call::Verb { socket, verb } => verbs::answer(&Client::new(&socket), verb).await,
-            Call::Ipvsadm { socket, command } => {
-                answer_ipvsadm(&Client::new(&socket), &command).await.map(Answer::from)
+            Call::Ipvsadm { socket, ask } => {
+                ipvsadm::answer(&Client::new(&socket), &ask).await.map(Answer::from)
             }
         }
     })
-}
-
-async fn answer_ipvsadm(client: &Client, command: &ipvsadm::Command) -> Result<String, CliError> {
-    match command {
-        ipvsadm::Command::Version => Ok(format!("lvsctl {}\n", env!("CARGO_PKG_VERSION"))),
-        ipvsadm::Command::Edit(edit) => {
-            client.edit(vec![edit.clone()]).await?;
-            Ok(String::new())
-        }
-        ipvsadm::Command::Save { numeric } => {
-            let Configuration { toml, .. } = client.configuration().await?;
-            let config = Config::parse(&toml, "lvsd's configuration")
-                .map_err(|errors| CliError::File(errors.to_string()))?;
-            Ok(ipvsadm::save(&config, *numeric))
-        }
-        ipvsadm::Command::Restore => {
-            let mut text = String::new();
-            let read = io::stdin().lock().read_to_string(&mut text);
-            read.map_err(|error| CliError::File(format!("stdin: {error}")))?;
-            let edits = ipvsadm::parse_saved(&text).map_err(CliError::File)?;
-            client.edit(edits).await?;
-            Ok(String::new())
-        }
-        ipvsadm::Command::List(list) if list.connections => Ok(render::ipvsadm_connections(
-            &client.connections(&api::Filter::default()).await?,
-            list,
-        )),
-        ipvsadm::Command::List(list) if list.rate => {
-            let mut rates = client.rates().await?;
-            if let Some(only) = &list.service {
-                rates.services.retain(|it| only.is(it.protocol, it.address, it.port));
-                if rates.services.is_empty() {
-                    return Err(CliError::NoService);
-                }
-            }
-            let size = client.status().await?.connection_table_size;
-            Ok(render::ipvsadm_rates(&rates, size, list))
-        }
-        ipvsadm::Command::List(list) => {
-            let mut services = client.services().await?;
-            if let Some(only) = &list.service {
-                services.services.retain(|it| only.is(it.protocol, it.address, it.port));
-                if services.services.is_empty() {
-                    return Err(CliError::NoService);
-                }
-            }
-            let size = client.status().await?.connection_table_size;
-            Ok(render::ipvsadm(&services, size, list))
-        }
-    }
 }

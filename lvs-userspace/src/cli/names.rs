@@ -17,8 +17,8 @@ pub(super) fn socket_address(text: &str, protocol: Protocol) -> Result<SocketAdd
     }
     let what = "expected ADDRESS:PORT, like 192.0.2.10:80 or [2001:db8::10]:80";
     let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("{text:?}: {what}"))?;
-    let number = port.parse().ok().or_else(|| port_number(port, protocol));
-    let port = number.ok_or_else(|| format!("{port:?} is no port of {protocol}: {what}"))?;
+    let port = self::port(port, protocol)
+        .ok_or_else(|| format!("{port:?} is no port of {protocol}: {what}"))?;
     Ok(SocketAddr::new(address(host)?, port))
 }
 
@@ -41,8 +41,13 @@ pub(super) fn real_server(text: &str, service: &ServiceId) -> Result<IpAddr, Str
     ))
 }
 
+/// A port, which may be a name.
+pub(super) fn port(text: &str, protocol: Protocol) -> Option<u16> {
+    text.parse().ok().or_else(|| port_number(text, protocol))
+}
+
 /// The address of a host, which may be a name.
-fn address(host: &str) -> Result<IpAddr, String> {
+pub(super) fn address(host: &str) -> Result<IpAddr, String> {
     let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = bare.parse() {
         return Ok(address);
@@ -70,7 +75,7 @@ fn port_number(name: &str, protocol: Protocol) -> Option<u16> {
 /// `address:port` with names where there are some, as ipvsadm without `-n` shows it.
 pub(super) fn named(address: SocketAddr, protocol: Protocol) -> String {
     let host = host(address.ip()).unwrap_or_else(|| bracketed(address.ip()));
-    let port = port(address.port(), protocol).unwrap_or_else(|| address.port().to_string());
+    let port = port_name(address.port(), protocol).unwrap_or_else(|| address.port().to_string());
     format!("{host}:{port}")
 }
 
@@ -89,7 +94,7 @@ fn host(address: IpAddr) -> Option<String> {
 }
 
 /// The name of a port in /etc/services.
-fn port(port: u16, protocol: Protocol) -> Option<String> {
+fn port_name(port: u16, protocol: Protocol) -> Option<String> {
     let services = std::fs::read_to_string("/etc/services").ok()?;
     let wanted = format!("{port}/{protocol}");
     services.lines().find_map(|line| {

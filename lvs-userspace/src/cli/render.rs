@@ -4,13 +4,8 @@ use std::net::SocketAddr;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
-use super::{ipvsadm::List, names};
-use crate::{
-    control::api::{
-        self, Connections, Event, File, Health, Rate, Rates, Reloaded, Services, Status, Unsaved,
-        What,
-    },
-    model::Protocol,
+use crate::control::api::{
+    self, Connections, Event, File, Health, Rate, Rates, Reloaded, Services, Status, Unsaved, What,
 };
 
 /// `lvsctl list`.
@@ -243,121 +238,6 @@ pub(super) fn rates(rates: &Rates) -> String {
         }
     }
     lines(&table)
-}
-
-/// `lvsctl -L --rate`: to the letter.
-pub(super) fn ipvsadm_rates(rates: &Rates, size: u32, list: &List) -> String {
-    let mut text = format!(
-        "IP Virtual Server version 1.2.1 (size={size})\n\
-         Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n  \
-         -> RemoteAddress:Port\n"
-    );
-    let columns = |rate: &Rate| {
-        let counts = [rate.connections_per_s, rate.packets_in_per_s, 0, rate.bytes_in_per_s, 0];
-        five(counts, list.exact)
-    };
-    for service in &rates.services {
-        let protocol = service.protocol.name().to_uppercase();
-        let address = SocketAddr::new(service.address, service.port);
-        let name = format!("{protocol}  {}", show(address, service.protocol, list));
-        text += &format!("{name:<33}{}\n", columns(&service.rate));
-        for it in &service.real_servers {
-            let address = show(SocketAddr::new(it.address, it.port), service.protocol, list);
-            text += &format!("  -> {address:<28}{}\n", columns(&it.rate));
-        }
-    }
-    text
-}
-
-/// `lvsctl -L`: to the letter as ipvsadm 1.31 shows it, trailing spaces and all.
-pub(super) fn ipvsadm(services: &Services, size: u32, list: &List) -> String {
-    let mut text = format!("IP Virtual Server version 1.2.1 (size={size})\n");
-    text += if list.stats {
-        "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n  \
-         -> RemoteAddress:Port\n"
-    } else {
-        "Prot LocalAddress:Port Scheduler Flags\n  \
-         -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
-    };
-    for service in &services.services {
-        ipvsadm_service(&mut text, service, list);
-    }
-    text
-}
-
-fn ipvsadm_service(text: &mut String, service: &api::Service, list: &List) {
-    let protocol = service.protocol.name().to_uppercase();
-    let address = show(SocketAddr::new(service.address, service.port), service.protocol, list);
-    let name = format!("{protocol}  {address}");
-    *text += &if list.stats {
-        let counters = [service.connections, service.packets_in, 0, service.bytes_in, 0];
-        format!("{name:<33}{}\n", five(counters, list.exact))
-    } else {
-        format!("{name} {}\n", service.scheduler)
-    };
-    for real_server in &service.real_servers {
-        *text += &ipvsadm_real_server(real_server, service.protocol, list);
-    }
-}
-
-fn ipvsadm_real_server(real_server: &api::RealServer, protocol: Protocol, list: &List) -> String {
-    let address = SocketAddr::new(real_server.address, real_server.port);
-    let address = show(address, protocol, list);
-    if list.stats {
-        let counters =
-            [real_server.connections, real_server.packets_in, 0, real_server.bytes_in, 0];
-        format!("  -> {address:<28}{}\n", five(counters, list.exact))
-    } else {
-        format!(
-            "  -> {address:<28} {:<7} {:<6} {:<10} {:<10}\n",
-            "Route",
-            real_server.effective_weight,
-            real_server.active_connections,
-            real_server.inactive_connections
-        )
-    }
-}
-
-/// `lvsctl -L -c`, to the letter.
-pub(super) fn ipvsadm_connections(connections: &Connections, list: &List) -> String {
-    let mut text = "IPVS connection entries\n\
-                    pro expire state       source             virtual            destination\n"
-        .to_owned();
-    for it in &connections.connections {
-        let protocol = it.protocol.name().to_uppercase();
-        let destination = SocketAddr::new(it.real_server, it.virtual_address.port());
-        let [source, vip, destination] = [it.client, it.virtual_address, destination]
-            .map(|address| show(address, it.protocol, list));
-        let (expire, state) = (minutes(it.expires_in_s), &it.state);
-        text += &format!(
-            "{protocol:<3} {expire:<6} {state:<11} {source:<18} {vip:<18} {destination}\n"
-        );
-    }
-    text
-}
-
-fn show(address: SocketAddr, protocol: Protocol, list: &List) -> String {
-    if list.numeric { address.to_string() } else { names::named(address, protocol) }
-}
-
-fn five(counters: [u64; 5], exact: bool) -> String {
-    counters.map(|counter| if exact { as_is(counter) } else { scaled(counter) }).concat()
-}
-
-/// Nine columns, or one more than there are digits.
-fn as_is(counter: u64) -> String {
-    format!(" {counter:>8}")
-}
-
-/// Nine columns, in thousands of a kind that fits.
-fn scaled(counter: u64) -> String {
-    match counter {
-        0..100_000_000 => format!("{counter:>9}"),
-        100_000_000..1_000_000_000 => format!("{:>8}K", counter / 1_000),
-        1_000_000_000..100_000_000_000 => format!("{:>8}M", counter / 1_000_000),
-        100_000_000_000..100_000_000_000_000 => format!("{:>8}G", counter / 1_000_000_000),
-        _ => format!("{:>8}T", counter / 1_000_000_000_000),
-    }
 }
 
 #[cfg(test)]

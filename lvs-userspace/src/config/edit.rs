@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, VirtualService};
+use super::{Config, ConfigError, Connections, VirtualService};
 use crate::model::ServiceId;
 
 /// A change.
@@ -69,6 +69,11 @@ pub enum Edit {
     },
     /// No virtual services at all.
     Clear,
+    /// Other timeouts of connections.
+    EditConnections {
+        /// Keys of the section `[connections]`; those that are not given stay.
+        keys: Keys,
+    },
 }
 
 /// Keys of a virtual service or of a real server, named as in the configuration file and with the same
@@ -131,14 +136,15 @@ impl Config {
     /// # Errors
     /// Why one of them can't be made, or what comes out can't be.
     pub fn edited(&self, edits: &[Edit]) -> Result<Self, EditError> {
-        let mut draft = Draft::new(&self.virtual_services);
+        let mut draft = Draft::new(&self.virtual_services, &self.connections);
         for (number, edit) in (1..).zip(edits) {
             draft.edit(edit).map_err(|error| match edits.len() {
                 1 => error,
                 _ => EditError::One { number, error: Box::new(error) },
             })?;
         }
-        Ok(Self { virtual_services: draft.read()?, ..self.clone() })
+        let (virtual_services, connections) = draft.read()?;
+        Ok(Self { virtual_services, connections, ..self.clone() })
     }
 }
 
@@ -147,6 +153,9 @@ struct Draft<'a> {
     /// In their order; those that are gone leave a gap.
     services: Vec<Option<Drafted<'a>>>,
     places: BTreeMap<ServiceId, usize>,
+    connections: &'a Connections,
+    /// What is otherwise of them.
+    timeouts: Keys,
 }
 
 enum Drafted<'a> {
@@ -156,8 +165,10 @@ enum Drafted<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(services: &'a [VirtualService]) -> Self {
+    fn new(services: &'a [VirtualService], connections: &'a Connections) -> Self {
         Self {
+            connections,
+            timeouts: Keys::default(),
             places: services.iter().map(|it| it.id).zip(0..).collect(),
             services: services.iter().map(|it| Some(Drafted::Unchanged(it))).collect(),
         }
@@ -165,7 +176,18 @@ impl<'a> Draft<'a> {
 
     fn edit(&mut self, edit: &Edit) -> Result<(), EditError> {
         match edit {
-            Edit::Clear => *self = Draft::new(&[]),
+            Edit::Clear => {
+                self.services.clear();
+                self.places.clear();
+            }
+            Edit::EditConnections { keys } => {
+                for key in keys.0.keys().filter(|key| !TIMEOUTS.contains(&key.as_str())) {
+                    let message = "can't be changed while lvsd runs; there are ".to_owned();
+                    let message = message + &TIMEOUTS.join(", ");
+                    return Err(EditError::Key { key: key.clone(), message });
+                }
+                self.timeouts.0.extend(keys.0.clone());
+            }
             Edit::AddService { service, keys } => {
                 if self.places.contains_key(service) {
                     return Err(EditError::ServiceExists);
@@ -230,7 +252,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Reads what has changed as a file is read.
-    fn read(self) -> Result<Vec<VirtualService>, EditError> {
+    fn read(self) -> Result<(Vec<VirtualService>, Connections), EditError> {
         let services: Vec<_> = self.services.into_iter().flatten().collect();
         let changed: Vec<_> = services
             .iter()
@@ -242,17 +264,23 @@ impl<'a> Draft<'a> {
         let mut document = Table::new();
         let tables = changed.iter().map(|(_, table)| Value::from((*table).clone())).collect();
         document.insert("virtual_service".to_owned(), Value::Array(tables));
+        let mut connections: Table = self.connections.to_toml().parse().unwrap_or_default();
+        if let Some(table) = connections.get_mut("connections").and_then(Value::as_table_mut) {
+            set(table, &self.timeouts)?;
+        }
+        document.extend(connections);
         let text = format!("director = {{ name = \"x\", interfaces = [\"x\"] }}\n{document}");
         let read = Config::parse(&text, "").map_err(|errors| {
             let problems: BTreeSet<_> = errors.0.iter().map(|it| problem(it, &changed)).collect();
             EditError::Invalid(problems.into_iter().collect::<Vec<_>>().join("\n"))
         })?;
+        let connections = read.connections;
         let mut read = read.virtual_services.into_iter();
         let services = services.into_iter().filter_map(|it| match it {
             Drafted::Unchanged(service) => Some(service.clone()),
             Drafted::Changed(..) => read.next(),
         });
-        Ok(services.collect())
+        Ok((services.collect(), connections))
     }
 }
 
@@ -277,6 +305,10 @@ fn position(real_servers: &[Value], address: IpAddr) -> Option<usize> {
     };
     real_servers.iter().position(is_it)
 }
+
+/// The keys of `[connections]` that can be changed while lvsd runs.
+const TIMEOUTS: [&str; 6] =
+    ["tcp_established", "tcp_syn_received", "tcp_fin_wait", "tcp_time_wait", "tcp_closed", "udp"];
 
 /// Keys by which a service or a real server is known.
 const NAMES: [&str; 4] = ["address", "port", "protocol", "real_server"];

@@ -31,6 +31,16 @@ impl Config {
     }
 }
 
+impl Connections {
+    /// The section of a file that says this.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = Text::default();
+        write_connections(self, &mut text);
+        text.0
+    }
+}
+
 impl VirtualService {
     /// The section of a file that says this.
     #[must_use]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::Edit,
-    model::{Protocol, Scheduler},
+    model::{Protocol, Scheduler, ServiceId},
 };
 
 /// Path of `GET`: [`Services`].
@@ -21,6 +21,10 @@ pub const STATUS: &str = "/v1/status";
 pub const CONNECTIONS: &str = "/v1/connections";
 /// Path of `GET`: [`Rates`].
 pub const RATES: &str = "/v1/rates";
+/// Path of `GET`: where clients stay, as [`Persistence`].
+pub const PERSISTENCE: &str = "/v1/persistence";
+/// Path of `POST`: a [`Zero`], answered with [`Zeroed`].
+pub const ZERO: &str = "/v1/zero";
 /// Path of `GET`: an [`Event`] a line, as they come.
 pub const EVENTS: &str = "/v1/events";
 /// Path of `GET`: the running configuration, as a [`Configuration`]; of `PUT`: a [`Restore`], answered
@@ -57,6 +61,12 @@ pub struct Service {
     pub scheduler: Scheduler,
     /// Seconds that a client stays with its real server; `null` without persistence.
     pub persistence_timeout_s: Option<u64>,
+    /// Clients that share so many leading bits of their address are one to persistence; left out without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistence_granularity: Option<u8>,
+    /// Whether every datagram is scheduled for itself; left out if not.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_packet: bool,
     /// Connections begun.
     pub connections: u64,
     /// Packets from clients.
@@ -88,6 +98,15 @@ pub struct RealServer {
     /// Why the effective weight is not the configured one; left out if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// With so many connections it gets no new ones; left out without a limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub upper_threshold: u32,
+    /// With fewer than so many it gets new ones again; left out without a limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lower_threshold: u32,
+    /// Clients that stay with it, where somebody has counted them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub persistent_connections: u64,
     /// Connections in use.
     pub active_connections: u64,
     /// Connections that are ending, or of a protocol without an end.
@@ -98,6 +117,10 @@ pub struct RealServer {
     pub packets_in: u64,
     /// Bytes from clients.
     pub bytes_in: u64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Forwarding method.
@@ -201,6 +224,8 @@ pub struct Status {
     pub interfaces: Vec<Interface>,
     /// Why the maps are not what they should be; `None` if they are.
     pub out_of_sync: Option<String>,
+    /// How long connections may be silent.
+    pub timeouts: Timeouts,
     /// The configuration file.
     pub file: File,
     /// Packets that were not forwarded, by what became of them.
@@ -216,6 +241,17 @@ pub struct Interface {
     pub mac: String,
     /// `native` or `generic`, or `none` as long as it is not.
     pub xdp_mode: String,
+}
+
+/// How long connections may be silent, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Timeouts {
+    /// TCP in use.
+    pub tcp_established_s: u64,
+    /// TCP after the client's FIN.
+    pub tcp_fin_wait_s: u64,
+    /// UDP.
+    pub udp_s: u64,
 }
 
 /// The configuration file.
@@ -310,6 +346,45 @@ pub struct Saved {
     pub file: String,
     /// Where what stood there before is now; `null` if there was no file.
     pub before: Option<String>,
+}
+
+/// The clients that stay with a real server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Persistence {
+    /// Ordered by virtual service and client.
+    pub clients: Vec<Stay>,
+}
+
+/// Where a client stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stay {
+    /// Protocol of the virtual service.
+    pub protocol: Protocol,
+    /// The client's address, as far as the granularity goes.
+    pub client: IpAddr,
+    /// Address of the virtual service.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The real server.
+    pub real_server: IpAddr,
+    /// Seconds until that is forgotten if the client opens no connection.
+    pub expires_in_s: u64,
+}
+
+/// To count from zero again: what is shown, not what the maps hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Zero {
+    /// The virtual service, with its real servers; `null` for all.
+    pub service: Option<ServiceId>,
+}
+
+/// That it was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Zeroed {
+    /// How many services count from zero.
+    pub services: u64,
 }
 
 /// Which connections are meant: those that everything given here is true of.

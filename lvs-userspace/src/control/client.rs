@@ -20,10 +20,10 @@ use tokio::{net::UnixStream, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, Rates, Reload,
-    Reloaded, Restore, Save, Saved, Services, Status, Unsaved,
+    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, Persistence, Rates,
+    Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Zero, Zeroed,
 };
-use crate::config::Edit;
+use crate::{config::Edit, model::ServiceId};
 
 /// How long to wait for an answer: longer than lvsd takes to say that it has none.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -89,6 +89,22 @@ impl Client {
     pub async fn connections(&self, filter: &Filter) -> Result<Connections, ClientError> {
         let query = serde_urlencoded::to_string(filter).map_err(|error| self.broken(error))?;
         self.get(&format!("{}?{query}", api::CONNECTIONS)).await
+    }
+
+    /// Where clients stay.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be understood.
+    pub async fn persistence(&self) -> Result<Persistence, ClientError> {
+        self.get(api::PERSISTENCE).await
+    }
+
+    /// Counts from zero again, for a service or for all.
+    ///
+    /// # Errors
+    /// When there is no answer, or no such service.
+    pub async fn zero(&self, service: Option<ServiceId>) -> Result<Zeroed, ClientError> {
+        self.post(api::ZERO, &Zero { service }).await
     }
 
     /// What happens from now on.

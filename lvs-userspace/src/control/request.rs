@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{
-        ApiError, Configuration, Connections, Edited, Edits, Filter, Rates, Reload, Reloaded,
-        Restore, Save, Saved, Services, Status, Unsaved,
+        ApiError, Configuration, Connections, Edited, Edits, Filter, Persistence, Rates, Reload,
+        Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Zero, Zeroed,
     },
     peer::Peer,
 };
@@ -22,6 +22,8 @@ pub enum Request {
     Rates(Reply<Rates>),
     /// [`CONNECTIONS`](super::api::CONNECTIONS).
     Connections(Filter, Reply<Connections>),
+    /// [`PERSISTENCE`](super::api::PERSISTENCE).
+    Persistence(Reply<Persistence>),
     /// [`STATUS`](super::api::STATUS).
     Status(Reply<Status>),
     /// `GET` of [`CONFIGURATION`](super::api::CONFIGURATION).
@@ -34,6 +36,8 @@ pub enum Request {
     Edit(Edits, Peer, Reply<Edited>),
     /// `PUT` of [`CONFIGURATION`](super::api::CONFIGURATION).
     Restore(Restore, Peer, Reply<Edited>),
+    /// [`ZERO`](super::api::ZERO).
+    Zero(Zero, Peer, Reply<Zeroed>),
     /// [`SAVE`](super::api::SAVE).
     Save(Save, Peer, Reply<Saved>),
 }

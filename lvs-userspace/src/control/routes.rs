@@ -72,6 +72,7 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         read(api::RATES, "How fast the counters go", Request::Rates),
         filtered(api::CONNECTIONS, "The connections that are remembered", Request::Connections),
+        read(api::PERSISTENCE, "Where clients stay", Request::Persistence),
         read(api::STATUS, "The director itself", Request::Status),
         read(
             api::CONFIGURATION,
@@ -91,6 +92,7 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         change(api::EDITS, "post", "Changes, all or none, in this order", Request::Edit),
         change(api::RELOAD, "post", "Reads the configuration file again", Request::Reload),
+        change(api::ZERO, "post", "Counts from zero again", Request::Zero),
         change(api::SAVE, "post", "Writes the running configuration to the file", Request::Save),
         Route {
             path: api::EVENTS,

@@ -22,7 +22,7 @@ use crate::{
         Peer, Request,
         api::{
             self, ApiError, Configuration, Edited, Edits, Filter, Reload, Reloaded, Restore, Save,
-            Saved, What,
+            Saved, What, Zero, Zeroed,
         },
     },
     dataplane::{
@@ -274,6 +274,7 @@ impl Agent {
         self.alerts.reconfigure(&config.alerts);
         self.file.running_has_changed();
         self.director.reconfigure(config);
+        self.counts.forget_others(self.director.config());
         self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {
             warn!(%error, "can't read the kernel's neighbours");
@@ -399,6 +400,17 @@ impl Agent {
                 let unsaved = self.file.difference(&self.options, self.director.config());
                 drop(reply.send(unsaved.map_err(refused)));
             }
+            Request::Persistence(reply) => drop(reply.send(Ok(self.persistence()))),
+            Request::Zero(Zero { service }, by, reply) => {
+                let (placement, config) = (self.tables.placement(), self.director.config());
+                let services = self.counts.zero(service, &self.dataplane, placement, config);
+                let zeroed = match service {
+                    Some(_) if services == 0 => Err(refused("No such service")),
+                    Some(_) | None => Ok(Zeroed { services }),
+                };
+                info!(%by, services, "counters count from zero");
+                drop(reply.send(zeroed));
+            }
             Request::Save(Save {}, by, reply) => {
                 let saved = config_file::save(&self.options.config, self.director.config());
                 if let Ok(Saved { file, .. }) = &saved {
@@ -421,17 +433,17 @@ impl Agent {
     }
 
     fn services(&self) -> Result<api::Services, ApiError> {
-        report::services(
-            &self.director,
-            self.tables.placement(),
-            &self.dataplane,
-            &self.counts.connections,
-        )
-        .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
+        report::services(&self.director, self.tables.placement(), &self.dataplane, &self.counts)
+            .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
 
     fn connections(&self, filter: &Filter) -> api::Connections {
         report::connections(self.tables.placement(), &self.dataplane, &self.counts.limits, filter)
+    }
+
+    fn persistence(&self) -> api::Persistence {
+        let (config, placement) = (self.director.config(), self.tables.placement());
+        report::persistence(config, placement, &self.dataplane, Instant::now())
     }
 
     fn status(&mut self) -> Result<api::Status, ApiError> {

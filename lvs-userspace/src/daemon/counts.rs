@@ -1,19 +1,21 @@
 //! The connections and the traffic of services and real servers, looked at again and again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     time::{Duration, Instant},
 };
 
+use lvs_common::abi::Traffic;
 use tracing::debug;
 
 use super::{
     drift::Drift,
     rates::{self, Rates},
+    zeros::Zeros,
 };
 use crate::{
-    config::Config,
+    config::{Config, VirtualService},
     dataplane::{
         Dataplane as _, Placement, Tables,
         bpf::BpfDataplane,
@@ -31,6 +33,9 @@ pub(super) struct Counts {
     /// Rates of the services, and of each one's real servers.
     pub(super) service_rates: Rates<ServiceId>,
     pub(super) real_server_rates: Rates<(ServiceId, IpAddr)>,
+    /// Where counting from zero began.
+    pub(super) service_zeros: Zeros<ServiceId>,
+    pub(super) real_server_zeros: Zeros<(ServiceId, IpAddr)>,
     drift: Drift,
     next_sweep: Instant,
     next_rates: Instant,
@@ -43,6 +48,8 @@ impl Counts {
             connections: HashMap::new(),
             service_rates: Rates::default(),
             real_server_rates: Rates::default(),
+            service_zeros: Zeros::default(),
+            real_server_zeros: Zeros::default(),
             drift: Drift::default(),
             next_sweep: now,
             next_rates: now,
@@ -83,26 +90,72 @@ impl Counts {
         config: &Config,
         now: Instant,
     ) {
-        let mut services = Vec::new();
-        let mut real_servers = Vec::new();
-        for service in &config.virtual_services {
-            let id = service.id;
-            let Some(index) = placement.service(&id) else { continue };
-            match dataplane.service_traffic(index) {
-                Ok(traffic) => services.push((id, traffic)),
-                Err(error) => debug!(%id, %error, "can't read the counters of a service"),
-            }
-            for address in service.real_servers.iter().map(|it| it.address) {
-                let Some(index) = placement.real_server(&id, address) else { continue };
-                match dataplane.real_server_traffic(index) {
-                    Ok(traffic) => real_servers.push(((id, address), traffic)),
-                    Err(error) => debug!(%address, %error, "can't read a real server's counters"),
-                }
-            }
-        }
+        let (services, real_servers) = traffic(dataplane, placement, config);
         self.service_rates.look(services, now);
         self.real_server_rates.look(real_servers, now);
     }
+
+    /// Counts from zero again, for one service or for all; says for how many.
+    pub(super) fn zero(
+        &mut self,
+        only: Option<ServiceId>,
+        dataplane: &BpfDataplane,
+        placement: &Placement,
+        config: &Config,
+    ) -> u64 {
+        let (services, real_servers) = traffic(dataplane, placement, config);
+        let is_meant = |id: ServiceId| only.is_none_or(|only| only == id);
+        for (of, counted) in real_servers.into_iter().filter(|((id, _), _)| is_meant(*id)) {
+            self.real_server_zeros.set(of, counted);
+        }
+        let mut n = 0;
+        for (id, counted) in services.into_iter().filter(|(id, _)| is_meant(*id)) {
+            self.service_zeros.set(id, counted);
+            n += 1;
+        }
+        n
+    }
+
+    /// Forgets where counting began of whom there is no more.
+    pub(super) fn forget_others(&mut self, config: &Config) {
+        let services = || config.virtual_services.iter();
+        let ids: HashSet<_> = services().map(|it| it.id).collect();
+        self.service_zeros.retain(|id| ids.contains(id));
+        let addresses = |it: &VirtualService| {
+            let id = it.id;
+            it.real_servers.iter().map(move |it| (id, it.address)).collect::<Vec<_>>()
+        };
+        let real_servers: HashSet<_> = services().flat_map(addresses).collect();
+        self.real_server_zeros.retain(|of| real_servers.contains(of));
+    }
+}
+
+type Counted<K> = Vec<(K, Traffic)>;
+
+/// What the counters of the services, and of each one's real servers, stand at.
+fn traffic(
+    dataplane: &BpfDataplane,
+    placement: &Placement,
+    config: &Config,
+) -> (Counted<ServiceId>, Counted<(ServiceId, IpAddr)>) {
+    let mut services = Vec::new();
+    let mut real_servers = Vec::new();
+    for service in &config.virtual_services {
+        let id = service.id;
+        let Some(index) = placement.service(&id) else { continue };
+        match dataplane.service_traffic(index) {
+            Ok(traffic) => services.push((id, traffic)),
+            Err(error) => debug!(%id, %error, "can't read the counters of a service"),
+        }
+        for address in service.real_servers.iter().map(|it| it.address) {
+            let Some(index) = placement.real_server(&id, address) else { continue };
+            match dataplane.real_server_traffic(index) {
+                Ok(traffic) => real_servers.push(((id, address), traffic)),
+                Err(error) => debug!(%address, %error, "can't read a real server's counters"),
+            }
+        }
+    }
+    (services, real_servers)
 }
 
 /// Whether it is time; if so, the next is an interval away.

@@ -1,11 +1,17 @@
 //! What lvsd tells about itself.
 
-use std::{collections::HashMap, io, net::IpAddr, time::Instant};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv6Addr},
+    time::Instant,
+};
 
 use lvs_common::fate::Fate;
 
 use super::{
     agent::AttachedLink,
+    counts::Counts,
     rates::{Rate, Rates},
 };
 use crate::{
@@ -14,7 +20,7 @@ use crate::{
     dataplane::{
         Dataplane, OutOfSync, Placement,
         bpf::{AttachedAs, BpfDataplane},
-        sweep::{self, Count},
+        sweep,
     },
     director::{Change, Director, State},
     model::ServiceId,
@@ -25,13 +31,13 @@ pub(super) fn services(
     director: &Director,
     placement: &Placement,
     dataplane: &impl Dataplane,
-    connections: &HashMap<u32, Count>,
+    counts: &Counts,
 ) -> io::Result<api::Services> {
     let services = director
         .config()
         .virtual_services
         .iter()
-        .map(|it| service(it, director, placement, dataplane, connections))
+        .map(|it| service(it, director, placement, dataplane, counts))
         .collect::<io::Result<_>>()?;
     Ok(api::Services { services })
 }
@@ -41,19 +47,23 @@ fn service(
     director: &Director,
     placement: &Placement,
     dataplane: &impl Dataplane,
-    connections: &HashMap<u32, Count>,
+    counts: &Counts,
 ) -> io::Result<api::Service> {
     let traffic = match placement.service(&service.id) {
         Some(id) => dataplane.service_traffic(id)?,
         None => Default::default(),
     };
+    let traffic = counts.service_zeros.since(service.id, traffic);
     let real_server = |real_server: &RealServer| {
         let index = placement.real_server(&service.id, real_server.address);
         let traffic = match index {
             Some(index) => dataplane.real_server_traffic(index)?,
             None => Default::default(),
         };
-        let now = index.and_then(|index| connections.get(&index)).copied().unwrap_or_default();
+        let of = (service.id, real_server.address);
+        let traffic = counts.real_server_zeros.since(of, traffic);
+        let now =
+            index.and_then(|index| counts.connections.get(&index)).copied().unwrap_or_default();
         let effective = director.effective(service, real_server, Instant::now());
         let health = match effective.state {
             State::Up | State::Drained | State::Quorum | State::NoQuorum => api::Health::Up,
@@ -73,6 +83,9 @@ fn service(
                 }
             },
             why: effective.why,
+            upper_threshold: real_server.upper_threshold,
+            lower_threshold: real_server.lower_threshold,
+            persistent_connections: 0,
             active_connections: now.active.into(),
             inactive_connections: now.inactive.into(),
             connections: traffic.connections,
@@ -86,6 +99,8 @@ fn service(
         port: service.id.port,
         scheduler: service.scheduler,
         persistence_timeout_s: service.persistence.map(|it| it.timeout.as_secs()),
+        persistence_granularity: service.persistence.map(|it| it.granularity),
+        one_packet: service.one_packet,
         connections: traffic.connections,
         packets_in: traffic.packets,
         bytes_in: traffic.bytes,
@@ -164,6 +179,11 @@ pub(super) fn status(
         connection_table_size: config.connections.size,
         interfaces,
         out_of_sync: out_of_sync.map(|it| it.reason.clone()),
+        timeouts: api::Timeouts {
+            tcp_established_s: config.connections.timeouts.established.as_secs(),
+            tcp_fin_wait_s: config.connections.timeouts.fin_wait.as_secs(),
+            udp_s: config.connections.timeouts.udp.as_secs(),
+        },
         file,
         fates,
     })
@@ -197,4 +217,40 @@ pub(super) fn connections(
     });
     connections.sort_by_key(|it| (it.virtual_address, it.client, it.protocol));
     api::Connections { connections }
+}
+
+/// Where clients stay.
+pub(super) fn persistence(
+    config: &Config,
+    placement: &Placement,
+    dataplane: &BpfDataplane,
+    now: Instant,
+) -> api::Persistence {
+    let clock = dataplane.clock();
+    let services: HashMap<_, _> = config
+        .virtual_services
+        .iter()
+        .filter_map(|it| {
+            let timeout = clock.units(it.persistence?.timeout);
+            Some((placement.service(&it.id)?, (it.id, timeout)))
+        })
+        .collect();
+    let now = clock.long_stamp(now);
+    let mut clients: Vec<_> = dataplane
+        .templates()
+        .filter_map(|(key, template)| {
+            let &(ServiceId { protocol, address, port }, timeout) = services.get(&key.service)?;
+            let left = timeout.checked_sub(now.wrapping_sub(template.seen))?;
+            let real_server = placement.real_server_at(template.real_server)?;
+            let client = Ipv6Addr::from(key.client);
+            let client = match address {
+                IpAddr::V4(_) => client.to_ipv4_mapped().map_or(client.into(), IpAddr::V4),
+                IpAddr::V6(_) => client.into(),
+            };
+            let expires_in_s = clock.time(left).as_secs();
+            Some(api::Stay { protocol, client, address, port, real_server, expires_in_s })
+        })
+        .collect();
+    clients.sort_by_key(|it| (it.protocol, it.address, it.port, it.client));
+    api::Persistence { clients }
 }

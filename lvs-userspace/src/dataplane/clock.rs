@@ -51,6 +51,12 @@ impl Clock {
         (self.jiffies(now) >> self.shift) as u16
     }
 
+    /// The same with more bits, as where clients stay bears it.
+    #[must_use]
+    pub fn long_stamp(&self, now: Instant) -> u32 {
+        (self.jiffies(now) >> self.shift) as u32
+    }
+
     /// A time in units, rounded up.
     #[must_use]
     pub fn units(&self, time: Duration) -> u32 {
@@ -60,8 +66,9 @@ impl Clock {
 
     /// Units as a time.
     #[must_use]
-    pub fn time(&self, units: u16) -> Duration {
-        Duration::from_nanos((u64::from(units) << self.shift) * 1_000_000_000 / self.hz)
+    pub fn time(&self, units: u32) -> Duration {
+        let jiffies = u64::from(units) << self.shift;
+        Duration::from_millis(jiffies.saturating_mul(1_000) / self.hz)
     }
 }
 
@@ -75,10 +82,7 @@ mod tests {
             let clock = Clock::new(hz, 0, Instant::now());
             let unit = clock.time(1).as_secs_f64();
             assert!((0.7..1.4).contains(&unit), "{hz}: {unit}");
-            assert!(
-                clock.time(clock.units(Duration::from_secs(900)) as u16)
-                    >= Duration::from_secs(900)
-            );
+            assert!(clock.time(clock.units(Duration::from_secs(900))) >= Duration::from_secs(900));
         }
     }
 

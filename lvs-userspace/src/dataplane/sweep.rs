@@ -133,6 +133,6 @@ fn connection(entry: Entry, ends: Ends, rules: Rules<'_>, clock: &Clock) -> Conn
         client: ends.client,
         virtual_address: ends.virtual_address,
         real_server: entry.real_server,
-        expires_in: clock.time(left),
+        expires_in: clock.time(left.into()),
     }
 }

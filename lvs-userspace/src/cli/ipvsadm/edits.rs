@@ -1,275 +1,211 @@
-//! ipvsadm's commands that change something: what their options mean, and how `-S` prints them.
+//! ipvsadm's commands that change something: what their options mean.
 
-use std::{
-    fmt::Write as _,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+use std::net::IpAddr;
+
+use super::{
+    Failure,
+    options::Given,
+    rules::Command,
+    values::{netmask, number, real_server, service},
 };
-
-use super::{Service, UsageError};
 use crate::{
-    cli::names::named,
-    config::{Config, Edit, Keys},
-    model::{Scheduler, ServiceId},
+    config::{self, Edit},
+    model::{Protocol, Scheduler, ServiceId},
 };
 
-/// What `-p` alone means, in seconds; as with ipvsadm 1.31.
-const PERSISTENCE: u64 = 360;
+/// What `-p` alone means, in seconds; as with ipvsadm 1.31 (its manual says 300).
+const PERSISTENCE: u32 = 360;
 
-/// A command that changes something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    AddService,
-    EditService,
-    DeleteService,
-    AddServer,
-    EditServer,
-    DeleteServer,
-    Clear,
-}
+/// The longest time that a client can stay with its real server, in seconds: 31 days.
+const MOST: u32 = 31 * 86_400;
 
-impl Verb {
-    pub(super) fn of(option: &str) -> Option<Self> {
-        Some(match option {
-            "-A" | "--add-service" => Self::AddService,
-            "-E" | "--edit-service" => Self::EditService,
-            "-D" | "--delete-service" => Self::DeleteService,
-            "-a" | "--add-server" => Self::AddServer,
-            "-e" | "--edit-server" => Self::EditServer,
-            "-d" | "--delete-server" => Self::DeleteServer,
-            "-C" | "--clear" => Self::Clear,
-            _ => return None,
-        })
-    }
+/// The schedulers of IPVS that are not here.
+const OTHERS: [&str; 5] = ["lblc", "lblcr", "fo", "ovf", "twos"];
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::AddService => "add-service",
-            Self::EditService => "edit-service",
-            Self::DeleteService => "delete-service",
-            Self::AddServer => "add-server",
-            Self::EditServer => "edit-server",
-            Self::DeleteServer => "delete-server",
-            Self::Clear => "clear",
-        }
-    }
-
-    /// The options that this has besides the service and the real server.
-    const fn options(self) -> &'static [&'static str] {
-        match self {
-            Self::AddService | Self::EditService => {
-                &["scheduler", "persistent", "netmask", "one-packet"]
-            }
-            Self::AddServer | Self::EditServer => {
-                &["forwarding-method", "weight", "u-threshold", "l-threshold"]
-            }
-            Self::DeleteService | Self::DeleteServer | Self::Clear => &[],
-        }
-    }
-
-    const fn is_about_server(self) -> bool {
-        matches!(self, Self::AddServer | Self::EditServer | Self::DeleteServer)
-    }
-}
-
-/// The options that were given.
+/// What was said of services and real servers.
 #[derive(Debug, Default)]
-pub(super) struct Given {
-    pub(super) service: Option<Service>,
-    server: Option<String>,
-    scheduler: Option<Scheduler>,
-    persistence: Option<u64>,
+pub(super) struct Keys {
+    pub(super) service: Option<ServiceId>,
+    server: Option<IpAddr>,
+    scheduler: Option<String>,
+    persistence: Option<u32>,
     mask: Option<String>,
     one_packet: bool,
-    weight: Option<u16>,
+    weight: Option<u32>,
     upper: Option<u32>,
     lower: Option<u32>,
-    /// Their names.
-    names: Vec<&'static str>,
 }
 
-impl Given {
-    /// Takes in an option; `value` and `optional` give its value. Says whether it is one of these.
-    pub(super) fn take(
-        &mut self,
-        option: &str,
-        value: impl FnOnce(bool) -> Option<String>,
-    ) -> Result<bool, UsageError> {
-        let missing = || UsageError::NeedsValue(option.to_owned());
-        let bad = |text: String| UsageError::BadValue(option.to_owned(), text);
-        let name = match option {
-            "-s" | "--scheduler" => {
-                let text = value(true).ok_or_else(missing)?;
-                let known = Scheduler::ALL.into_iter().find(|it| it.name() == text);
-                self.scheduler = Some(known.ok_or(UsageError::NoScheduler(text))?);
+impl Keys {
+    /// Notes an option, and gives the name by which messages call it.
+    pub(super) fn take(&mut self, option: &Given) -> Result<&'static str, Failure> {
+        let value = option.value.as_deref().unwrap_or_default();
+        let or = |message: &str| Failure::usage(message.to_owned());
+        Ok(match option.name {
+            name @ ("tcp-service" | "udp-service") => {
+                let protocol = if name == "tcp-service" { Protocol::Tcp } else { Protocol::Udp };
+                let illegal = "illegal virtual server address[:port] specified";
+                // The first counts, and the second is too much.
+                self.service.get_or_insert(service(protocol, value).ok_or_else(|| or(illegal))?);
+                "service-address"
+            }
+            "scheduler" => {
+                self.scheduler = Some(value.to_owned());
                 "scheduler"
             }
-            "-p" | "--persistent" => {
-                self.persistence = Some(match value(false) {
-                    Some(text) => text.parse().map_err(|_| bad(text))?,
+            "persistent" => {
+                self.persistence = Some(match &option.value {
+                    Some(text) => number(text, 1, MOST).ok_or_else(|| {
+                        Failure::usage(format!("invalid timeout value `{text}' specified"))
+                    })?,
                     None => PERSISTENCE,
                 });
                 "persistent"
             }
-            "-M" | "--netmask" => {
-                self.mask = Some(value(true).ok_or_else(missing)?);
+            "netmask" => {
+                self.mask = Some(value.to_owned());
                 "netmask"
             }
-            "-o" | "--ops" => {
+            "ops" => {
                 self.one_packet = true;
-                "one-packet"
+                "ops"
             }
-            "-r" | "--real-server" => {
-                self.server = Some(value(true).ok_or_else(missing)?);
-                return Ok(true);
+            "real-server" => {
+                let illegal = "illegal real server address[:port] specified";
+                self.server = Some(real_server(value).ok_or_else(|| or(illegal))?);
+                "real-server"
             }
-            "-g" | "--gatewaying" => "forwarding-method",
-            "-i" | "--ipip" | "-m" | "--masquerading" => {
-                return Err(UsageError::Forwarding(option.to_owned()));
-            }
-            "-w" | "--weight" => {
-                let text = value(true).ok_or_else(missing)?;
-                self.weight = Some(text.parse().map_err(|_| bad(text))?);
+            "gatewaying" => "forwarding-method",
+            "weight" => {
+                let weight = number(value, 0, u16::MAX.into());
+                self.weight = Some(weight.ok_or_else(|| or("illegal weight specified"))?);
                 "weight"
             }
-            "-x" | "--u-threshold" => {
-                let text = value(true).ok_or_else(missing)?;
-                self.upper = Some(text.parse().map_err(|_| bad(text))?);
+            "u-threshold" => {
+                let upper = number(value, 0, i32::MAX as u32);
+                self.upper = Some(upper.ok_or_else(|| or("illegal u_threshold specified"))?);
                 "u-threshold"
             }
-            "-y" | "--l-threshold" => {
-                let text = value(true).ok_or_else(missing)?;
-                self.lower = Some(text.parse().map_err(|_| bad(text))?);
+            "l-threshold" => {
+                let lower = number(value, 0, i32::MAX as u32);
+                self.lower = Some(lower.ok_or_else(|| or("illegal l_threshold specified"))?);
                 "l-threshold"
             }
-            _ => return Ok(false),
-        };
-        self.names.push(name);
-        Ok(true)
-    }
-
-    /// Whether options were given that only change something.
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.server.is_none()
+            "ipip" | "tun-info" | "tun-type" | "tun-port" | "tun-nocsum" | "tun-csum"
+            | "tun-remcsum" => return Err(Failure::without("tunnelling")),
+            "masquerading" => return Err(Failure::without("masquerading")),
+            "fwmark-service" | "ipv6" => return Err(Failure::without("firewall mark")),
+            "sctp-service" => return Err(Failure::without("SCTP")),
+            "pe" => return Err(Failure::without("persistence engine")),
+            "sched-flags" => {
+                return Err(Failure::usage(
+                    "there are no scheduler flags here: sh and mh hash the client's address, and \
+                     leave out who does not take connections",
+                ));
+            }
+            "syncid" | "sync-maxlen" | "mcast-interface" | "mcast-group" | "mcast-port"
+            | "mcast-ttl" => return Err(Failure::without("sync daemon")),
+            // A second command.
+            _ => return Err(Failure::usage(format!("invalid option `{}'", option.written))),
+        })
     }
 
     /// The change that a command means with these.
-    pub(super) fn edit(self, verb: Verb) -> Result<Edit, UsageError> {
-        let illegal = self.names.iter().find(|name| !verb.options().contains(name));
-        if let Some(name) = illegal {
-            return Err(UsageError::Illegal((*name).to_owned(), verb.name().to_owned()));
+    pub(super) fn edit(self, command: Command) -> Result<Edit, Failure> {
+        if command == Command::Clear {
+            return Ok(Edit::Clear);
         }
-        let needs = |option: &str| UsageError::Needs(option.to_owned(), verb.name().to_owned());
-        if verb == Verb::Clear {
-            return match self.service {
-                None => Ok(Edit::Clear),
-                Some(_) => Err(UsageError::Illegal("service".to_owned(), verb.name().to_owned())),
-            };
-        }
-        let service = self.service.ok_or_else(|| needs("service-address"))?;
-        let id = service.id();
-        let server = match (&self.server, verb.is_about_server()) {
-            (Some(text), true) => Some(server(text)?),
-            (None, true) => return Err(needs("server-address")),
-            (Some(_), false) => {
-                return Err(UsageError::Illegal("real-server".to_owned(), verb.name().to_owned()));
+        let missing = || Failure::usage("no service is given");
+        let service = self.service.ok_or_else(missing)?;
+        let server = || {
+            let server = self.server.ok_or_else(missing)?;
+            if server.is_ipv4() == service.address.is_ipv4() {
+                return Ok(server);
             }
-            (None, false) => None,
+            Err(Failure::usage("Different address family is allowed only for tunneling servers"))
         };
-        // What ipvsadm is not told has its default, also when it edits.
-        let service_keys = || -> Result<Keys, UsageError> {
-            let granularity = match &self.mask {
-                Some(mask) => Some(
-                    prefix(mask)
-                        .ok_or_else(|| UsageError::BadValue("-M".to_owned(), mask.clone()))?,
-                ),
-                None => None,
-            };
-            let persistence = self.persistence.filter(|&it| it > 0);
-            Ok(Keys::default()
-                .with("scheduler", self.scheduler.unwrap_or(Scheduler::Wlc).name())
-                .with("persistence_timeout", persistence.map(|it| format!("{it}s")))
-                .with("persistence_granularity", persistence.and(granularity))
-                .with("one_packet", self.one_packet))
-        };
-        let server_keys = || {
-            Keys::default()
-                .with("weight", self.weight.unwrap_or(1))
-                .with("upper_threshold", self.upper.unwrap_or(0))
-                .with("lower_threshold", self.lower.unwrap_or(0))
-        };
-        Ok(match (verb, server) {
-            (Verb::AddService, _) => Edit::AddService { service: id, keys: service_keys()? },
-            (Verb::EditService, _) => Edit::EditService { service: id, keys: service_keys()? },
-            (Verb::AddServer, Some(real_server)) => {
-                Edit::AddRealServer { service: id, real_server, keys: server_keys() }
+        Ok(match command {
+            Command::AddService => Edit::AddService { service, keys: self.service_keys(service)? },
+            Command::EditService => {
+                Edit::EditService { service, keys: self.service_keys(service)? }
             }
-            (Verb::EditServer, Some(real_server)) => {
-                Edit::EditRealServer { service: id, real_server, keys: server_keys() }
+            Command::DeleteService => Edit::DeleteService { service },
+            Command::AddServer => {
+                Edit::AddRealServer { service, real_server: server()?, keys: self.server_keys() }
             }
-            (Verb::DeleteServer, Some(real_server)) => {
-                Edit::DeleteRealServer { service: id, real_server }
+            Command::EditServer => {
+                Edit::EditRealServer { service, real_server: server()?, keys: self.server_keys() }
             }
-            (Verb::DeleteService, _) => Edit::DeleteService { service: id },
-            (Verb::AddServer | Verb::EditServer | Verb::DeleteServer | Verb::Clear, _) => {
-                return Err(needs("server-address"));
-            }
+            Command::DeleteServer => Edit::DeleteRealServer { service, real_server: server()? },
+            Command::Clear
+            | Command::List
+            | Command::Set
+            | Command::Restore
+            | Command::Save
+            | Command::Zero => return Err(missing()),
         })
     }
-}
 
-/// A real server with a port or without: direct routing can't change the port, so ipvsadm, too, takes
-/// the service's whatever stands there.
-fn server(text: &str) -> Result<IpAddr, UsageError> {
-    let with_port = || {
-        let (address, port) = text.rsplit_once(':')?;
-        port.parse::<u16>().ok()?;
-        address.parse().ok()
-    };
-    let address = text.parse::<SocketAddr>().ok().map(|it| it.ip());
-    let bare = || text.trim_matches(['[', ']']).parse().ok();
-    let address = address.or_else(bare).or_else(with_port);
-    address.ok_or_else(|| UsageError::BadServer(text.to_owned()))
-}
-
-/// A mask as `255.255.255.0`, or the length of a prefix.
-fn prefix(mask: &str) -> Option<u8> {
-    if let Ok(mask) = mask.parse::<Ipv4Addr>() {
-        let bits = u32::from(mask);
-        return (bits.leading_ones() + bits.trailing_zeros() >= 32)
-            .then(|| bits.count_ones() as u8);
-    }
-    mask.parse().ok().filter(|&length| length <= 128)
-}
-
-/// What `-S` prints: a command for each service and real server, to be read by `-R`.
-pub(in crate::cli) fn save(config: &Config, numeric: bool) -> String {
-    let mut text = String::new();
-    for service in &config.virtual_services {
-        let ServiceId { protocol, address, port } = service.id;
-        let show = |address: IpAddr| {
-            let address = SocketAddr::new(address, port);
-            if numeric { address.to_string() } else { named(address, protocol) }
+    /// What ipvsadm is not told has its default, also when it edits.
+    fn service_keys(&self, service: ServiceId) -> Result<config::Keys, Failure> {
+        if service.port == 0 && self.persistence.is_none() {
+            return Err(Failure::usage("Zero port specified for non-persistent service"));
+        }
+        if self.one_packet && service.protocol != Protocol::Udp {
+            return Err(Failure::usage("One-Packet Scheduling is only for UDP virtual services"));
+        }
+        let granularity = match &self.mask {
+            None => None,
+            Some(mask) if service.address.is_ipv4() => Some(netmask(mask).ok_or_else(|| {
+                Failure::usage("illegal virtual server persistent mask specified")
+            })?),
+            Some(mask) => {
+                let length = number(mask, 1, 128).and_then(|it| u8::try_from(it).ok());
+                let illegal = || Failure::usage("illegal ipv6 netmask specified");
+                Some(length.ok_or_else(illegal)?)
+            }
         };
-        let name = format!("-{} {}", &protocol.name()[..1], show(address));
-        write!(text, "-A {name} -s {}", service.scheduler).ok();
-        if let Some(persistence) = service.persistence {
-            write!(text, " -p {}", persistence.timeout.as_secs()).ok();
-            let length = persistence.granularity;
-            if address.is_ipv6() && length < 128 {
-                write!(text, " -M {length}").ok();
-            } else if address.is_ipv4() && length < 32 {
-                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-                write!(text, " -M {}", Ipv4Addr::from(mask)).ok();
-            }
+        let scheduler = self.scheduler.as_deref().unwrap_or(Scheduler::Wlc.name());
+        if OTHERS.contains(&scheduler) {
+            let names = Scheduler::ALL.map(Scheduler::name).join(", ");
+            return Err(Failure::usage(format!(
+                "there is no scheduler {scheduler} here, but {names}"
+            )));
         }
-        text += if service.one_packet { " -o\n" } else { "\n" };
-        for it in &service.real_servers {
-            write!(text, "-a {name} -r {} -g -w {}", show(it.address), it.weight).ok();
-            if it.upper_threshold > 0 {
-                write!(text, " -x {} -y {}", it.upper_threshold, it.lower_threshold).ok();
-            }
-            text.push('\n');
+        if !Scheduler::ALL.iter().any(|it| it.name() == scheduler) {
+            return Err(Failure::refused("Scheduler or persistence engine not found"));
+        }
+        Ok(config::Keys::default()
+            .with("scheduler", scheduler)
+            .with("persistence_timeout", self.persistence.map(|it| format!("{it}s")))
+            .with("persistence_granularity", self.persistence.and(granularity))
+            .with("one_packet", self.one_packet))
+    }
+
+    fn server_keys(&self) -> config::Keys {
+        config::Keys::default()
+            .with("weight", self.weight.unwrap_or(1))
+            .with("upper_threshold", self.upper.unwrap_or(0))
+            .with("lower_threshold", self.lower.unwrap_or(0))
+    }
+}
+
+/// The timeouts that `--set` names, in their order.
+const TIMEOUTS: [&str; 3] = ["tcp_established", "tcp_fin_wait", "udp"];
+
+/// What `--set` means with these words.
+pub(super) fn set(words: &[&str]) -> Result<Edit, Failure> {
+    let [tcp, fin, udp] = words else {
+        return Err(Failure::usage("--set option requires 3 timeout values"));
+    };
+    let mut keys = config::Keys::default();
+    for (key, text) in TIMEOUTS.into_iter().zip([tcp, fin, udp]) {
+        let seconds = number(text, 0, i32::MAX as u32)
+            .ok_or_else(|| Failure::usage(format!("invalid timeout value `{text}' specified")))?;
+        // 0 leaves it as it is.
+        if seconds > 0 {
+            keys = keys.with(key, format!("{seconds}s"));
         }
     }
-    text
+    Ok(Edit::EditConnections { keys })
 }

@@ -2,7 +2,9 @@
 
 use std::{sync::atomic::Ordering, time::Instant};
 
-use super::BpfDataplane;
+use lvs_common::abi::{Template, TemplateKey};
+
+use super::{Abi, BpfDataplane};
 use crate::dataplane::sweep::{self, Count, Rules, Swept};
 
 impl BpfDataplane {
@@ -51,5 +53,14 @@ impl BpfDataplane {
         sweep::list(shared.half_open.iter(), rules, &self.clock, visit);
         sweep::list(shared.connections_v6.iter(), rules, &self.clock, visit);
         sweep::list(shared.half_open_v6.iter(), rules, &self.clock, visit);
+    }
+
+    /// Where clients stay, also those whose time is over. Who is forgotten or new while this is read may
+    /// be there or not.
+    pub fn templates(&self) -> impl Iterator<Item = (TemplateKey, Template)> {
+        self.templates.iter().filter_map(|entry| {
+            let (Abi(key), Abi(template)) = entry.ok()?;
+            Some((key, template))
+        })
     }
 }
