@@ -3,25 +3,29 @@
 mod answer;
 mod choose;
 mod decided;
+mod explain;
 mod flow;
 mod long_way;
 mod lookup;
+mod peek;
 mod send;
 
 pub use choose::choose;
+pub use explain::{Explanation, Reason, explain, explain_flow};
 pub use long_way::{long_way, settle};
 pub use lookup::{find, make_room};
+pub use peek::{Peek, Peekable};
 
 use crate::{
     abi::{
         FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
         TemplateKey, Traffic,
     },
-    connections::Bucket,
+    connections::{self, Bucket, Entry, Found},
     fate::Fate,
     flow::{Address, Flow},
     frame::Frame,
-    packet::{self, Control, Family, arp, ethernet, transport::Segment},
+    packet::{self, Control, Family, FlowPacket, arp, ethernet, transport::Segment},
     schedule::{Best, Slots},
 };
 
@@ -94,6 +98,16 @@ pub trait FamilyTables<A: Address> {
     fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket>;
     /// How many buckets a connection table has.
     fn n_buckets(&self, table: Table, settings: &Settings) -> u32;
+    /// [`update`](connections::update) of an entry of these tables.
+    #[inline(always)]
+    fn update(
+        &self,
+        bucket: &Self::Bucket,
+        found: Found,
+        change: impl Fn(Entry) -> Entry,
+    ) -> Option<(Entry, Entry)> {
+        connections::update(bucket, found.way, found.entry, change)
+    }
 
     /// [`find`] of these tables.
     fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64;
@@ -102,7 +116,7 @@ pub trait FamilyTables<A: Address> {
     /// [`long_way()`] of these tables.
     fn long_way(&self, flow: &Flow<A>, segment: Segment) -> u64;
     /// [`choose()`] of these tables.
-    fn choose(&self, flow: &Flow<A>) -> u32;
+    fn choose(&self, flow: &Flow<A>) -> u64;
     /// [`settle`] of these tables.
     fn settle(&self, flow: &Flow<A>, segment: Segment, decided: u64) -> u64;
 }
@@ -144,6 +158,8 @@ pub enum Verdict {
 struct Target {
     /// Index of the real server.
     real_server: u32,
+    /// Why it goes there: a [`Reason`], as its number.
+    reason: u8,
     traffic: Traffic,
 }
 
@@ -175,18 +191,24 @@ pub fn flow<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Family>(
     header: ethernet::Header,
     tables: &T,
 ) -> Option<Verdict> {
-    let ip = match A::header(frame, header.payload) {
-        Ok(ip) => ip,
-        Err(fate) => return Some(met(fate, tables)),
-    };
-    if ip.is_control() {
-        return None;
-    }
-    let target = packet::parse_flow(frame, &ip).and_then(|packet| {
+    let target = flow_packet(frame, header)?.and_then(|packet: FlowPacket<A>| {
         let settings = tables.settings().ok_or(Fate::PassedInactive)?;
         flow::forward(&packet, tables, settings)
     });
     Some(send(frame, header, target, tables))
+}
+
+/// Reads a packet of a flow; `None` if it is a matter for [`control`].
+#[inline(always)]
+fn flow_packet<F: Frame + ?Sized, A: Family>(
+    frame: &F,
+    header: ethernet::Header,
+) -> Option<Result<FlowPacket<A>, Fate>> {
+    match A::header(frame, header.payload) {
+        Ok(ip) if ip.is_control() => None,
+        Ok(ip) => Some(packet::parse_flow(frame, &ip)),
+        Err(fate) => Some(Err(fate)),
+    }
 }
 
 /// [`run`] for what else there is of an address family: ICMP, and fragments without ports.

@@ -8,6 +8,8 @@ pub const PROGRAM: &str = "lvs_xdp";
 pub const PROGRAM_FRAGS: &str = "lvs_xdp_frags";
 /// A program that only tells the time; see `lvs-ebpf/src/clock.rs`.
 pub const CLOCK: &str = "lvs_clock";
+/// A program that tells what the first would do with a frame; see `lvs-ebpf/src/explain.rs`.
+pub const EXPLAIN: &str = "lvs_explain";
 
 macro_rules! maps {
     ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal,)+) => {

@@ -171,14 +171,24 @@ fn is_over_threshold<T: Loads>(tables: &T, index: u32, load: &Load) -> bool {
     if load.upper_threshold == 0 {
         return false;
     }
-    let connections = u64::from(load.active) + u64::from(load.inactive);
-    let overloaded = if load.overloaded == 0 {
-        connections >= u64::from(load.upper_threshold)
-    } else {
-        connections >= u64::from(load.lower_threshold)
-    };
+    let overloaded = exceeds(load);
     if overloaded != (load.overloaded != 0) {
         tables.set_overloaded(index, overloaded);
     }
     overloaded
+}
+
+/// Whether there are so many connections that there should be no new ones.
+#[inline(always)]
+#[must_use]
+pub fn exceeds(load: &Load) -> bool {
+    if load.upper_threshold == 0 {
+        return false;
+    }
+    let connections = u64::from(load.active) + u64::from(load.inactive);
+    if load.overloaded == 0 {
+        connections >= u64::from(load.upper_threshold)
+    } else {
+        connections >= u64::from(load.lower_threshold)
+    }
 }

@@ -9,7 +9,7 @@ use core::ptr;
 
 use lvs_common::{
     flow::Flow,
-    forward::{self, Table},
+    forward::{self, Peek, Table},
     packet::transport::Segment,
     schedule::{self, Best, Slots},
 };
@@ -58,7 +58,7 @@ macro_rules! family {
             /// [`forward::choose`].
             #[unsafe(no_mangle)]
             #[inline(never)]
-            pub(crate) extern "C" fn $choose(flow: *const Flow<$address>) -> u32 {
+            pub(crate) extern "C" fn $choose(flow: *const Flow<$address>) -> u64 {
                 // SAFETY: the verifier has seen that every caller gives a flow.
                 let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
                 forward::choose(flow, &BpfMaps::without_packet())
@@ -127,6 +127,32 @@ pub(crate) extern "C" fn lvs_compare(slot: u32, scheduler: u32, best: *mut Best)
 #[inline(never)]
 pub(crate) extern "C" fn lvs_is_overloaded(real_server: u32) -> u32 {
     u32::from(schedule::is_overloaded(&MapLoads, real_server))
+}
+
+/// [`schedule::compare`] of a [`Peek`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn lvs_peek_compare(slot: u32, scheduler: u32, best: *mut Best) -> u32 {
+    // SAFETY: the verifier has seen that every caller gives one, which nobody else has.
+    let Some(best) = (unsafe { best.as_mut() }) else { return 1 };
+    let maps = BpfMaps::without_packet();
+    u32::from(schedule::compare(slot, scheduler, best, &Peek::new(&maps)))
+}
+
+/// [`schedule::least`] of a [`Peek`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn lvs_peek_least(first: u32, n: u32, scheduler: u32) -> u32 {
+    let maps = BpfMaps::without_packet();
+    schedule::least(Slots { first, n, scheduler }, &Peek::new(&maps))
+}
+
+/// [`schedule::is_overloaded`] of a [`Peek`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn lvs_peek_overloaded(real_server: u32) -> u32 {
+    let maps = BpfMaps::without_packet();
+    u32::from(schedule::is_overloaded(&Peek::new(&maps), real_server))
 }
 
 /// Takes the lock of a bucket; 0 if that took too long.

@@ -10,6 +10,7 @@
 
 mod buckets;
 mod clock;
+mod explain;
 mod frame;
 mod log;
 mod long_way;
@@ -114,7 +115,7 @@ extern "C" fn lvs_not_ip(context: *mut xdp_md) -> u32 {
 
 /// The Ethernet header of a frame whose payload starts there, as the callers know.
 #[inline(always)]
-fn header(payload: u32) -> ethernet::Header {
+pub(crate) fn header(payload: u32) -> ethernet::Header {
     // The verifier does not know what they do; masked, it is a small offset in any case.
     ethernet::Header { ethertype: 0, payload: (payload & 31) as usize }
 }

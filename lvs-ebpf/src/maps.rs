@@ -20,7 +20,7 @@ use lvs_common::{
     },
     fate::Fate,
     flow::Flow,
-    forward::{FamilyTables, Loads, Table, Tables},
+    forward::{FamilyTables, Loads, Peekable, Table, Tables},
     limits,
     packet::transport::Segment,
     schedule::{Best, Slots},
@@ -138,7 +138,7 @@ macro_rules! family {
             }
 
             #[inline(always)]
-            fn choose(&self, flow: &Flow<$address>) -> u32 {
+            fn choose(&self, flow: &Flow<$address>) -> u64 {
                 $functions::choose(flow)
             }
 
@@ -329,6 +329,28 @@ impl Tables for BpfMaps<'_> {
             // SAFETY: as in `add`.
             unsafe { *counter = (*counter).wrapping_add(1) };
         }
+    }
+}
+
+impl Peekable for BpfMaps<'_> {
+    #[inline(always)]
+    fn next_turn(&self, service: u32) -> Option<u64> {
+        TURNS.get(service).copied()
+    }
+
+    #[inline(always)]
+    fn peek_overloaded(&self, real_server: u32) -> bool {
+        long_way::lvs_peek_overloaded(real_server) != 0
+    }
+
+    #[inline(always)]
+    fn peek_compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
+        long_way::lvs_peek_compare(slot, scheduler, best) != 0
+    }
+
+    #[inline(always)]
+    fn peek_least(&self, slots: Slots) -> u32 {
+        long_way::lvs_peek_least(slots.first, slots.n, slots.scheduler)
     }
 }
 

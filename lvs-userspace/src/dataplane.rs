@@ -9,6 +9,7 @@ mod clock;
 mod placement;
 mod plan;
 mod preflight;
+mod question;
 mod shared;
 mod slots;
 pub mod sweep;
@@ -22,6 +23,7 @@ pub use clock::Clock;
 pub use placement::{Placement, PlacementError, Restored, restored};
 pub use plan::{Limits, MapWrite, Tables, plan};
 pub use preflight::{PreflightError, preflight};
+pub use question::{Flag, Question, QuestionError};
 pub use sync::{OutOfSync, SyncError, Synchroniser};
 
 use crate::{

@@ -1,15 +1,16 @@
 //! The real server of a new connection: where the client stays, or whom the scheduler picks, or the
 //! sorry server.
 
-use super::{Tables, flow::service};
+use super::{Tables, decided::Decided, explain::Reason, flow::service};
 use crate::{
     abi::{RealServer, Service, Template, TemplateKey, real_server_state},
     flow::{Address, Flow},
     schedule,
 };
 
-/// Chooses; 0 if there is none: a BPF function returns one word.
-pub fn choose<T: Tables, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
+/// Chooses; the result is the real server with its [`Reason`], as one word. If there
+/// is none, it is real server 0.
+pub fn choose<T: Tables, A: Address>(flow: &Flow<A>, tables: &T) -> u64 {
     let (Some(settings), Some(service)) = (tables.settings(), service(flow, tables)) else {
         return 0;
     };
@@ -24,22 +25,22 @@ pub fn choose<T: Tables, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
         && takes_connections(template.real_server, service, tables)
     {
         tables.set_template(&key, Template { seen: now, ..template });
-        return template.real_server;
+        return Decided::because(Reason::Persistence, template.real_server).to_word();
     }
-    let real_server = pick(service, flow, tables);
+    let (real_server, reason) = pick(service, flow, tables);
     // Who was sent to the sorry server does not stay there.
     let stays = real_server != 0 && real_server != service.sorry_server;
     if service.persistence != 0 && stays {
         tables.set_template(&key, Template { real_server, seen: now });
     }
-    real_server
+    Decided::because(reason, real_server).to_word()
 }
 
 #[inline(always)]
-fn pick<T: Tables, A: Address>(service: &Service, flow: &Flow<A>, tables: &T) -> u32 {
+fn pick<T: Tables, A: Address>(service: &Service, flow: &Flow<A>, tables: &T) -> (u32, Reason) {
     match schedule::pick(service, tables, flow) {
-        Some(real_server) => real_server,
-        None => service.sorry_server,
+        Some(real_server) => (real_server, Reason::Scheduler),
+        None => (service.sorry_server, Reason::SorryServer),
     }
 }
 

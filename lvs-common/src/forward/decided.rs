@@ -1,12 +1,13 @@
 //! What was decided about a packet, as one word: that is what a BPF function returns.
 
+use super::explain::Reason;
 use crate::{connections::Room, fate::Fate};
 
 /// A real server, or why there is none, or what must be done first.
 ///
 /// ```text
-///  56     48      40      32                              0
-/// | room | state | flags | real server, or fate            |
+///  56      48     40      32                              0
+/// | reason | room | state | flags | real server, or fate    |
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Decided(u64);
@@ -16,6 +17,8 @@ pub(super) struct Decided(u64);
 pub(super) struct Choice {
     pub(super) real_server: u32,
     pub(super) begins: bool,
+    /// A [`Reason`], as its number.
+    pub(super) reason: u8,
 }
 
 /// The packet begins a connection.
@@ -32,12 +35,19 @@ const MOVE: u64 = 1 << 36;
 const MAKE_ROOM: u64 = 1 << 37;
 const STATE_SHIFT: u32 = 40;
 const ROOM_SHIFT: u32 = 48;
+const REASON_SHIFT: u32 = 56;
 
 impl Decided {
-    /// It goes to a real server, and that is all.
+    /// It goes to the real server of its connection, and that is all.
     #[inline(always)]
     pub(super) fn known(real_server: u32) -> Self {
-        Self(u64::from(real_server))
+        Self::because(Reason::Connection, real_server)
+    }
+
+    /// It goes to a real server, and that is all.
+    #[inline(always)]
+    pub(super) fn because(reason: Reason, real_server: u32) -> Self {
+        Self(u64::from(real_server) | (reason as u64) << REASON_SHIFT)
     }
 
     /// It begins a connection with a real server.
@@ -90,10 +100,10 @@ impl Decided {
         self.0 & CHOOSE != 0
     }
 
-    /// The same, with the real server that was chosen.
+    /// The same, with the real server that was chosen, and the reason.
     #[inline(always)]
-    pub(super) fn with(self, real_server: u32) -> Self {
-        Self(self.0 & !CHOOSE | u64::from(real_server))
+    pub(super) fn with(self, chosen: Self) -> Self {
+        Self(self.0 & !CHOOSE | chosen.0)
     }
 
     #[inline(always)]
@@ -134,6 +144,11 @@ impl Decided {
     }
 
     #[inline(always)]
+    pub(super) fn reason(self) -> u8 {
+        (self.0 >> REASON_SHIFT) as u8
+    }
+
+    #[inline(always)]
     pub(super) fn state(self) -> u8 {
         (self.0 >> STATE_SHIFT) as u8
     }
@@ -146,7 +161,11 @@ impl Decided {
     #[inline(always)]
     pub(super) fn into_result(self) -> Result<Choice, Fate> {
         if self.0 & FATE == 0 {
-            return Ok(Choice { real_server: self.real_server(), begins: self.does_begin() });
+            return Ok(Choice {
+                real_server: self.real_server(),
+                begins: self.does_begin(),
+                reason: self.reason(),
+            });
         }
         // Only these three come from here; a table of all would be data that BPF has no place for.
         match self.0 as u32 {

@@ -3,6 +3,7 @@
 use super::{
     FamilyTables, Table, Tables, Target, check_active,
     decided::{Choice, Decided},
+    explain::Reason,
     lookup::Lookup,
 };
 use crate::{
@@ -27,7 +28,7 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
     let choice = match lookup.find_at_once(Table::Established) {
         Some(found) if lookup.just_goes_on(found.entry) => {
             check_active(tables, settings)?;
-            Choice { real_server: found.entry.real_server, begins: false }
+            Decided::known(found.entry.real_server).into_result()?
         }
         Some(_) | None => decide(packet, tables)?,
     };
@@ -39,7 +40,7 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
         packets: 1,
         bytes: u64::from(packet.bytes),
     };
-    Ok(Target { real_server: choice.real_server, traffic })
+    Ok(Target { real_server: choice.real_server, reason: choice.reason, traffic })
 }
 
 /// Goes the long way: finds out what is to be done, chooses a real server if need be, and does it.
@@ -54,12 +55,12 @@ fn decide<T: Tables + FamilyTables<A>, A: Address>(
     }
     let mut decided = Decided::from_word(tables.long_way(&packet.flow, packet.segment));
     if decided.needs_choice() {
-        let chosen = tables.choose(&packet.flow);
-        if chosen == 0 {
+        decided = decided.with(Decided::from_word(tables.choose(&packet.flow)));
+        if decided.real_server() == 0 {
             return Err(Fate::DroppedNoRealServer);
         }
-        decided = decided.with(chosen);
     }
+    let reason = decided.reason();
     if decided.needs_settling() {
         let settle = |decided: Decided| {
             let word = tables.settle(&packet.flow, packet.segment, decided.to_word());
@@ -70,7 +71,7 @@ fn decide<T: Tables + FamilyTables<A>, A: Address>(
             decided = settle(decided.with_room(tables.make_room(&packet.flow)));
         }
     }
-    decided.into_result()
+    Ok(Choice { reason, ..decided.into_result()? })
 }
 
 /// Where a fragment goes after the first of its datagram.
@@ -92,7 +93,7 @@ pub(super) fn follow<T: Tables, A: Address>(
     check_active(tables, settings)?;
     let real_server = tables.fragment(&key).ok_or(Fate::DroppedFragment)?;
     let traffic = Traffic { connections: 0, packets: 1, bytes: u64::from(fragment.bytes) };
-    Ok(Target { real_server, traffic })
+    Ok(Target { real_server, reason: Reason::Connection as u8, traffic })
 }
 
 /// Where an ICMP error goes: to the real server whose packet it is about.
@@ -114,7 +115,7 @@ pub(super) fn relay<T: Tables + FamilyTables<A>, A: Address>(
     let real_server = found.entry.real_server;
     check_active(tables, settings)?;
     let traffic = Traffic { connections: 0, packets: 1, bytes: u64::from(error.bytes) };
-    Ok(Target { real_server, traffic })
+    Ok(Target { real_server, reason: Reason::Connection as u8, traffic })
 }
 
 /// The virtual service of a flow: with its port, or with all ports.

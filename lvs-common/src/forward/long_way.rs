@@ -3,6 +3,7 @@
 use super::{
     FamilyTables, Table, Tables, check_active,
     decided::Decided,
+    explain::Reason,
     flow::service,
     lookup::{Lookup, Place},
 };
@@ -99,7 +100,7 @@ fn not_established<T: Tables + FamilyTables<A>, A: Address>(lookup: &Lookup<'_, 
         Segment::Syn | Segment::Datagram => begin(lookup, service),
         Segment::Finish | Segment::Reset | Segment::Acknowledge => {
             match schedule::pick_for_stray(service, lookup.tables, lookup.flow) {
-                Some(real_server) => Decided::known(real_server),
+                Some(real_server) => Decided::because(Reason::Stray, real_server),
                 None => Decided::fate(Fate::DroppedNoRealServer),
             }
         }

@@ -3,7 +3,7 @@
 use super::{FamilyTables, Table, Tables};
 use crate::{
     abi::{RealServer, Settings, real_server_state},
-    connections::{self, Entry, Found, Hash, Inserted, Room, find_either, insert, state, update},
+    connections::{self, Entry, Found, Hash, Inserted, Room, find_either, insert, state},
     flow::{Address, Flow},
     packet::transport::Segment,
 };
@@ -167,7 +167,7 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
         let Place { found, table } = place;
         let bucket = if found.in_second { self.second(table) } else { self.first(table) };
         if let Some(bucket) = bucket
-            && let Some((old, new)) = update(bucket, found.way, found.entry, change)
+            && let Some((old, new)) = self.tables.update(bucket, found, change)
         {
             self.recount(old, new);
         }

@@ -16,16 +16,7 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     target: Target,
     tables: &T,
 ) -> Result<Verdict, Fate> {
-    let real_server = tables.real_server(target.real_server).ok_or(Fate::DroppedNoRealServer)?;
-    match real_server.state {
-        real_server_state::READY => {}
-        // It has gone since this packet was given to it, a moment ago.
-        real_server_state::VACANT if real_server.interface != 0 => {}
-        real_server_state::NEIGHBOUR_UNKNOWN => return Err(Fate::DroppedNeighbourUnknown),
-        _ => return Err(Fate::DroppedNoRealServer),
-    }
-    check_loop(frame, real_server)?;
-
+    let real_server = receiver(frame, target, tables)?;
     ethernet::readdress(frame, real_server.mac, real_server.source_mac)
         .ok_or(Fate::PassedMalformed)?;
     if real_server.vlan != SAME_VLAN {
@@ -37,6 +28,25 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     } else {
         Ok(Verdict::Redirect(real_server.interface))
     }
+}
+
+/// The real server that a frame goes to, if it can be sent there.
+#[inline(always)]
+pub(super) fn receiver<'a, F: Frame + ?Sized, T: Tables>(
+    frame: &F,
+    target: Target,
+    tables: &'a T,
+) -> Result<&'a RealServer, Fate> {
+    let real_server = tables.real_server(target.real_server).ok_or(Fate::DroppedNoRealServer)?;
+    match real_server.state {
+        real_server_state::READY => {}
+        // It has gone since this packet was given to it, a moment ago.
+        real_server_state::VACANT if real_server.interface != 0 => {}
+        real_server_state::NEIGHBOUR_UNKNOWN => return Err(Fate::DroppedNeighbourUnknown),
+        _ => return Err(Fate::DroppedNoRealServer),
+    }
+    check_loop(frame, real_server)?;
+    Ok(real_server)
 }
 
 /// A frame from the real server that it would go to has been there: the real server has no VIP, and

@@ -1,6 +1,7 @@
 //! The maps and the program in the kernel: the only file that speaks to aya.
 
 mod connections;
+mod explain;
 mod links;
 mod load;
 mod pins;

@@ -125,14 +125,18 @@ pub(super) fn list<'a, B: Connections + 'a>(
     }
 }
 
+/// When a connection will be forgotten if it stays silent.
+pub(super) fn expires_in(entry: Entry, rules: Rules<'_>, clock: &Clock) -> Duration {
+    clock.time(rules.limits.of(entry.state).saturating_sub(entry.age(rules.now)).into())
+}
+
 fn connection(entry: Entry, ends: Ends, rules: Rules<'_>, clock: &Clock) -> Connection {
-    let left = rules.limits.of(entry.state).saturating_sub(entry.age(rules.now));
     Connection {
         protocol: if state::is_udp(entry.state) { Protocol::Udp } else { Protocol::Tcp },
         state: state::name(entry.state),
         client: ends.client,
         virtual_address: ends.virtual_address,
         real_server: entry.real_server,
-        expires_in: clock.time(left.into()),
+        expires_in: expires_in(entry, rules, clock),
     }
 }

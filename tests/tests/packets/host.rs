@@ -14,7 +14,7 @@ use lvs_common::{
     },
     fate::Fate,
     flow::Flow,
-    forward::{self, FamilyTables, Table, Verdict},
+    forward::{self, Explanation, FamilyTables, Peek, Table, Verdict},
     frame::Frame,
     packet::transport::Segment,
     schedule::{self, Best, Slots},
@@ -28,9 +28,10 @@ use buckets::HostBucket;
 const BUCKETS: u32 = 512;
 
 /// The maps as ordinary collections.
+#[derive(Clone, PartialEq)]
 pub struct HostTables {
     pub tables: Tables,
-    settings: Settings,
+    pub settings: Settings,
     pub jiffies: Cell<u64>,
     turns: RefCell<HashMap<u32, u64>>,
     loads: RefCell<HashMap<u32, Load>>,
@@ -112,7 +113,7 @@ macro_rules! family {
                 forward::long_way(flow, segment, self)
             }
 
-            fn choose(&self, flow: &Flow<$address>) -> u32 {
+            fn choose(&self, flow: &Flow<$address>) -> u64 {
                 forward::choose(flow, self)
             }
 
@@ -228,6 +229,24 @@ impl forward::Tables for HostTables {
     }
 }
 
+impl forward::Peekable for HostTables {
+    fn next_turn(&self, service: u32) -> Option<u64> {
+        Some(self.turns.borrow().get(&service).copied().unwrap_or_default())
+    }
+
+    fn peek_overloaded(&self, real_server: u32) -> bool {
+        schedule::is_overloaded(&Peek::new(self), real_server)
+    }
+
+    fn peek_compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
+        schedule::compare(slot, scheduler, best, &Peek::new(self))
+    }
+
+    fn peek_least(&self, slots: Slots) -> u32 {
+        schedule::least(slots, &Peek::new(self))
+    }
+}
+
 /// A frame that may grow.
 struct HostFrame<'a>(&'a mut Vec<u8>);
 
@@ -264,6 +283,10 @@ impl Frame for HostFrame<'_> {
 impl Runner for HostTables {
     fn run(&mut self, frame: &mut Vec<u8>) -> Verdict {
         forward::run(&mut HostFrame(frame), self)
+    }
+
+    fn explain(&mut self, frame: &[u8]) -> Option<Explanation> {
+        forward::explain(&HostFrame(&mut frame.to_vec()), self)
     }
 
     fn fate(&self, fate: Fate) -> u64 {

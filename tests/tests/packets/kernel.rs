@@ -6,7 +6,12 @@ use std::{
 };
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict, limits};
+use lvs_common::{
+    abi::Traffic,
+    fate::Fate,
+    forward::{Explanation, Verdict},
+    limits,
+};
 use lvs_userspace::{
     dataplane::{
         Dataplane as _, Placement, Tables,
@@ -17,7 +22,7 @@ use lvs_userspace::{
 };
 
 use crate::{
-    Runner, cases, check, frames as f, laws,
+    Runner, cases, check, explained, frames as f, laws,
     services::{self, place, service},
     world,
 };
@@ -90,6 +95,10 @@ impl Runner for Kernel {
         }
     }
 
+    fn explain(&mut self, frame: &[u8]) -> Option<Explanation> {
+        self.dataplane.explain(frame).expect("a run of the program that explains")
+    }
+
     fn fate(&self, fate: Fate) -> u64 {
         self.dataplane.fate(fate).expect("a counter")
     }
@@ -109,6 +118,11 @@ fn kernel_packet_cases() {
     for case in cases::all() {
         check(&case, &mut kernel);
     }
+}
+
+#[test]
+fn kernel_asking_takes_no_turn() {
+    explained::asking_takes_no_turn(&mut Kernel::new("asking"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod cases;
 #[cfg(feature = "privileged")]
 mod changes;
+mod explained;
 mod frames;
 mod host;
 #[cfg(feature = "privileged")]
@@ -15,12 +16,18 @@ mod shares;
 mod world;
 
 use cases::{Case, Expected};
-use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict};
+use lvs_common::{
+    abi::Traffic,
+    fate::Fate,
+    forward::{Explanation, Verdict},
+};
 
 /// Something that runs packets.
 trait Runner {
     /// Runs one frame; it comes back as it is left.
     fn run(&mut self, frame: &mut Vec<u8>) -> Verdict;
+    /// What it would do with a frame; `None` if that is of no flow.
+    fn explain(&mut self, frame: &[u8]) -> Option<Explanation>;
     /// How many packets met a fate.
     fn fate(&self, fate: Fate) -> u64;
     /// What went to a real server of the [`world`].
@@ -29,12 +36,14 @@ trait Runner {
     fn service_traffic(&self, id: u32) -> Traffic;
 }
 
-/// Runs a case, and fails with its name if anything is not as expected.
+/// Has a case explained, then runs it, and fails with its name if anything is not as expected.
 fn check(case: &Case, runner: &mut impl Runner) {
     for frame in &case.before {
         runner.run(&mut frame.clone());
     }
     let before = counters(runner);
+    // If this changed anything, what follows would be otherwise.
+    explained::check(case, runner.explain(&case.frame));
     let mut frame = case.frame.clone();
     let verdict = runner.run(&mut frame);
     let after = counters(runner);

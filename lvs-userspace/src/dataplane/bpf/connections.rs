@@ -1,6 +1,11 @@
 //! The connection tables and the counts of connections, which lvsd shares with the program.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use lvs_common::{abi::Load, connections::Entry};
 
 use lvs_common::abi::{Template, TemplateKey};
 
@@ -35,6 +40,27 @@ impl BpfDataplane {
             active: load.active.load(Ordering::Acquire),
             inactive: load.inactive.load(Ordering::Acquire),
         })
+    }
+
+    /// How busy the program takes a real server for.
+    #[must_use]
+    pub fn load_of(&self, index: u32) -> Option<Load> {
+        let load = self.shared.loads.get(index as usize)?;
+        Some(Load {
+            active: load.active.load(Ordering::Acquire),
+            inactive: load.inactive.load(Ordering::Acquire),
+            weight: load.weight.load(Ordering::Acquire),
+            upper_threshold: load.upper_threshold.load(Ordering::Acquire),
+            lower_threshold: load.lower_threshold.load(Ordering::Acquire),
+            overloaded: load.overloaded.load(Ordering::Acquire),
+        })
+    }
+
+    /// When a connection will be forgotten if it stays silent.
+    #[must_use]
+    pub fn expires_in(&self, entry: Entry, limits: &sweep::Limits) -> Duration {
+        let rules = Rules { limits, now: self.clock.stamp(Instant::now()) };
+        sweep::expires_in(entry, rules, &self.clock)
     }
 
     /// Corrects what the program counts.

@@ -5,13 +5,14 @@ use std::cell::Cell;
 use lvs_common::connections::{Bucket, Entry, WAYS};
 
 /// Connections whose names are `K`.
-pub struct HostBucket<K> {
+#[derive(Clone, PartialEq)]
+pub struct HostBucket<K: Copy> {
     entries: [Cell<Entry>; WAYS],
     keys: [Cell<Option<K>>; WAYS],
     overflowed: Cell<bool>,
 }
 
-impl<K> Default for HostBucket<K> {
+impl<K: Copy> Default for HostBucket<K> {
     fn default() -> Self {
         Self {
             entries: std::array::from_fn(|_| Cell::new(Entry::FREE)),
