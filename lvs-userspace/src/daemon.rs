@@ -10,6 +10,7 @@ mod drift;
 mod rates;
 mod reach;
 mod report;
+mod why;
 mod zeros;
 
 use std::{io, path::PathBuf, time::Instant};

@@ -10,6 +10,8 @@ pub use neighbours::{Action, NeighbourState, Neighbours, TICK};
 pub use solicited::SolicitedNodes;
 pub use vip_routes::VipRoutes;
 
+use nix::net::if_::if_indextoname;
+
 use crate::model::MacAddr;
 
 /// A network interface.
@@ -23,4 +25,10 @@ pub struct Link {
     pub mac: MacAddr,
     /// If it is a VLAN of another: the index of that, and the VLAN's id.
     pub vlan_of: Option<(u32, u16)>,
+}
+
+/// The name of the interface with this index, if there is one.
+#[must_use]
+pub fn interface_name(index: u32) -> Option<String> {
+    if_indextoname(index).ok()?.into_string().ok()
 }

@@ -54,6 +54,7 @@ impl Daemon {
                     Request::Connections(filter, reply) => {
                         drop(reply.send(Ok(connections(&filter))));
                     }
+                    Request::Why(question, reply) => drop(reply.send(Ok(why(question)))),
                     Request::Status(reply) => drop(reply.send(status.clone())),
                     Request::Reload(reload, _, reply) => drop(reply.send(reloaded(reload))),
                     Request::Edit(edits, _, reply) => {
@@ -146,6 +147,23 @@ fn services() -> api::Services {
         real_servers: vec![real_server],
     };
     api::Services { services: vec![service] }
+}
+
+/// A datagram would be forwarded, and TCP not.
+fn why(packet: api::Question) -> api::Why {
+    let forwarded = packet.protocol == Protocol::Udp;
+    let (name, meaning) = ("dropped_no_room".to_owned(), "Dropped: no room.".to_owned());
+    api::Why {
+        packet,
+        forwarded,
+        fate: (!forwarded).then_some(api::Ended { name, meaning }),
+        real_server: None,
+        reason: forwarded.then_some(api::Reason::Scheduler),
+        connection: None,
+        service: None,
+        scheduler: None,
+        unavailable: vec![],
+    }
 }
 
 fn status() -> api::Status {
@@ -307,6 +325,31 @@ fn connections_in_both_ways() {
     let json = daemon.lvsctl(&["connections", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json["connections"][0]["expires_in_s"], 898);
+}
+
+#[test]
+fn why_answers_and_the_status_is_1_for_a_no() {
+    let daemon = Daemon::start();
+    let dropped =
+        daemon.lvsctl(&["why", "tcp", "10.0.0.7:1000", "10.77.0.100:80", "--flag", "ack"]);
+    assert_eq!(
+        stdout(&dropped),
+        "tcp 10.0.0.7:1000 -> 10.77.0.100:80 (ack)\nwould be dropped: no room (dropped_no_room)\n"
+    );
+    assert_eq!(dropped.status.code(), Some(1));
+    // Names, and the brackets of IPv6 on their way through a URL.
+    let known = daemon.lvsctl(&["why", "udp", "[fd77::2]:1000", "[fd77::100]:domain", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&known.stdout).unwrap();
+    assert_eq!(json["packet"]["client"], "[fd77::2]:1000");
+    assert_eq!(json["packet"]["virtual_address"], "[fd77::100]:53");
+    assert_eq!(json["reason"], "scheduler");
+    assert_eq!(known.status.code(), Some(0));
+    let wrong = daemon.lvsctl(&["why", "udp", "10.0.0.7", "10.77.0.100:80"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("expected ADDRESS:PORT"), "{}", stderr(&wrong));
+    let answer = daemon
+        .exchange("GET /v1/why?protocol=tcp HTTP/1.1\r\nHost: lvsd\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 }
 
 #[test]
@@ -699,8 +742,12 @@ fn the_api_is_documented() {
             let mut status = [0; 12];
             stream.read_exact(&mut status).unwrap();
             let status = String::from_utf8_lossy(&status).into_owned();
-            // A change without a body is refused for that.
-            let expected = if method == "GET" { "200" } else { "415" };
+            // A change without a body is refused for that, and a question that is not asked.
+            let expected = match (method.as_str(), path.as_str()) {
+                ("GET", api::WHY) => "400",
+                ("GET", _) => "200",
+                _ => "415",
+            };
             assert_eq!(status, format!("HTTP/1.1 {expected}"), "{method} {path}");
         }
     }

@@ -1,6 +1,7 @@
 //! Nouns and verbs.
 
 mod edits;
+mod packet;
 
 use std::{
     env,
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
 pub(super) use edits::{ServerVerb, ServiceVerb};
+pub(super) use packet::Packet;
 
 use super::complete;
 use crate::import::Format;
@@ -52,6 +54,16 @@ pub(super) enum Verb {
         /// Only those in this state, like ESTABLISHED
         #[arg(long)]
         state: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Say where a packet would go now, and why; the exit status is 1 if it is not forwarded
+    ///
+    /// The program that forwards is asked, and nothing changes by it: no connection begins, and the
+    /// next client gets the real server that it would have got anyway.
+    Why {
+        #[command(flatten)]
+        packet: Packet,
         #[command(flatten)]
         json: Json,
     },

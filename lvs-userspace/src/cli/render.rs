@@ -1,8 +1,12 @@
 //! Answers as text. Pure: the same answer always looks the same.
 
+mod why;
+
 use std::net::SocketAddr;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+
+pub(super) use why::why;
 
 use crate::control::api::{
     self, Connections, Event, File, Health, Rate, Rates, Reloaded, Services, Status, Unsaved, What,

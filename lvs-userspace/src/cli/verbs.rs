@@ -39,6 +39,12 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
             let filter = Filter { client: of, real_server: server, state };
             show(json, &client.connections(&filter).await?, render::connections)
         }
+        Verb::Why { packet, json } => {
+            let question = packet.question().map_err(CliError::Argument)?;
+            let why = client.why(&question).await?;
+            let is_no = !why.forwarded;
+            return Ok(Answer { text: show(json, &why, render::why), is_no });
+        }
         Verb::Status(json) => {
             let status = client.status().await?;
             let is_no = status.out_of_sync.is_some();

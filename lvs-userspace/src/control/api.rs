@@ -1,5 +1,7 @@
 //! What goes over the control socket, version 1. Names and meanings stay; fields may be added.
 
+mod why;
+
 use std::{
     net::{IpAddr, SocketAddr},
     time::SystemTime,
@@ -8,6 +10,9 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use why::{Ended, Reason, Receiver, Remembered, Unavailable, Why};
+
+pub use crate::dataplane::{Flag, Question};
 use crate::{
     config::Edit,
     model::{Protocol, Scheduler, ServiceId},
@@ -19,6 +24,8 @@ pub const SERVICES: &str = "/v1/services";
 pub const STATUS: &str = "/v1/status";
 /// Path of `GET`, with [`Filter`] as the query: [`Connections`].
 pub const CONNECTIONS: &str = "/v1/connections";
+/// Path of `GET`, with a [`Question`] as the query: [`Why`].
+pub const WHY: &str = "/v1/why";
 /// Path of `GET`: [`Rates`].
 pub const RATES: &str = "/v1/rates";
 /// Path of `GET`: where clients stay, as [`Persistence`].

@@ -20,8 +20,9 @@ use tokio::{net::UnixStream, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, Persistence, Rates,
-    Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Zero, Zeroed,
+    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, Persistence,
+    Question, Rates, Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Why, Zero,
+    Zeroed,
 };
 use crate::{config::Edit, model::ServiceId};
 
@@ -105,6 +106,15 @@ impl Client {
     /// When there is no answer, or no such service.
     pub async fn zero(&self, service: Option<ServiceId>) -> Result<Zeroed, ClientError> {
         self.post(api::ZERO, &Zero { service }).await
+    }
+
+    /// Where a packet would go now, and why.
+    ///
+    /// # Errors
+    /// When there is no answer, or there can be no such packet.
+    pub async fn why(&self, question: &Question) -> Result<Why, ClientError> {
+        let query = serde_urlencoded::to_string(question).map_err(|error| self.broken(error))?;
+        self.get(&format!("{}?{query}", api::WHY)).await
     }
 
     /// What happens from now on.

@@ -59,7 +59,7 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     if let Some(query) = route.query {
         // As an object whose fields are the parameters ("form", the usual style of a query).
         operation["parameters"] = json!([{
-            "name": "filter",
+            "name": "query",
             "in": "query",
             "schema": query(schemas).to_value(),
         }]);

@@ -4,8 +4,8 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{
-        ApiError, Configuration, Connections, Edited, Edits, Filter, Persistence, Rates, Reload,
-        Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Zero, Zeroed,
+        ApiError, Configuration, Connections, Edited, Edits, Filter, Persistence, Question, Rates,
+        Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Why, Zero, Zeroed,
     },
     peer::Peer,
 };
@@ -24,6 +24,8 @@ pub enum Request {
     Connections(Filter, Reply<Connections>),
     /// [`PERSISTENCE`](super::api::PERSISTENCE).
     Persistence(Reply<Persistence>),
+    /// [`WHY`](super::api::WHY).
+    Why(Question, Reply<Why>),
     /// [`STATUS`](super::api::STATUS).
     Status(Reply<Status>),
     /// `GET` of [`CONFIGURATION`](super::api::CONFIGURATION).

@@ -73,6 +73,7 @@ pub(super) fn routes() -> Vec<Route> {
         read(api::RATES, "How fast the counters go", Request::Rates),
         filtered(api::CONNECTIONS, "The connections that are remembered", Request::Connections),
         read(api::PERSISTENCE, "Where clients stay", Request::Persistence),
+        filtered(api::WHY, "Where a packet would go now, and why", Request::Why),
         read(api::STATUS, "The director itself", Request::Status),
         read(
             api::CONFIGURATION,

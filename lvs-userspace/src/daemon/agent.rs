@@ -13,7 +13,7 @@ use super::{
     config_file::{self, ConfigFile},
     counts::Counts,
     reach::{Moved, Reach},
-    report,
+    report, why,
 };
 use crate::{
     alert::Alerts,
@@ -21,8 +21,8 @@ use crate::{
     control::{
         Peer, Request,
         api::{
-            self, ApiError, Configuration, Edited, Edits, Filter, Reload, Reloaded, Restore, Save,
-            Saved, What, Zero, Zeroed,
+            self, ApiError, Configuration, Edited, Edits, Filter, Question, Reload, Reloaded,
+            Restore, Save, Saved, What, Why, Zero, Zeroed,
         },
     },
     dataplane::{
@@ -362,6 +362,7 @@ impl Agent {
             Request::Connections(filter, reply) => {
                 drop(reply.send(Ok(self.connections(&filter))));
             }
+            Request::Why(question, reply) => drop(reply.send(self.why(question))),
             Request::Reload(Reload { dry_run }, by, reply) => {
                 let reloaded = match self.options.load() {
                     Ok(config) => {
@@ -419,6 +420,25 @@ impl Agent {
                 drop(reply.send(saved.map_err(refused)));
             }
         }
+    }
+
+    /// Asks the program what it would do with a packet.
+    fn why(&mut self, question: Question) -> Result<Why, ApiError> {
+        let frame = question.frame().map_err(refused)?;
+        let explained = self
+            .dataplane
+            .explain(&frame)
+            .map_err(|error| ApiError { error: format!("can't ask the program: {error:#}") })?;
+        let explained = explained.ok_or_else(|| ApiError {
+            error: "the program does not understand the question".to_owned(),
+        })?;
+        let known = why::Known {
+            director: &self.director,
+            tables: &self.tables,
+            dataplane: &self.dataplane,
+            limits: &self.counts.limits,
+        };
+        Ok(known.why(question, &explained))
     }
 
     /// Goes by a configuration that somebody has sent.

@@ -6,12 +6,13 @@ use std::{
 };
 
 use etherparse::{PacketBuilder, PacketBuilderStep, TcpHeader, err::packet::BuildWriteError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Protocol;
 
 /// Where would this packet go?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// Transport protocol.
@@ -26,7 +27,7 @@ pub struct Question {
 }
 
 /// The flag by which a TCP segment is told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Flag {
     /// It opens a connection.
@@ -116,5 +117,55 @@ impl fmt::Display for Question {
             Some(flag) => write!(f, " ({})", flag.name()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etherparse::{SlicedPacket, TransportSlice};
+
+    use super::*;
+
+    fn question(protocol: Protocol, client: &str, vip: &str, flag: Option<Flag>) -> Question {
+        let [client, virtual_address] = [client, vip].map(|it| it.parse().unwrap());
+        Question { protocol, client, virtual_address, flag }
+    }
+
+    #[test]
+    fn the_frame_has_what_was_asked_for() {
+        for (client, vip) in
+            [("192.0.2.1:40000", "192.0.2.10:80"), ("[2001:db8::1]:40000", "[2001:db8::10]:80")]
+        {
+            for flag in [None].into_iter().chain(Flag::ALL.map(Some)) {
+                let frame = question(Protocol::Tcp, client, vip, flag).frame().unwrap();
+                let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+                let Some(TransportSlice::Tcp(tcp)) = packet.transport else { panic!("{packet:?}") };
+                assert_eq!((tcp.source_port(), tcp.destination_port()), (40000, 80));
+                let flags = (tcp.syn(), tcp.ack(), tcp.fin(), tcp.rst());
+                let expected = match flag {
+                    None | Some(Flag::Syn) => (true, false, false, false),
+                    Some(Flag::Ack) => (false, true, false, false),
+                    Some(Flag::Fin) => (false, true, true, false),
+                    Some(Flag::Rst) => (false, false, false, true),
+                };
+                assert_eq!(flags, expected, "{flag:?}");
+            }
+            let frame = question(Protocol::Udp, client, vip, None).frame().unwrap();
+            let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+            let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("{packet:?}") };
+            assert_eq!((udp.source_port(), udp.destination_port()), (40000, 80));
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused() {
+        let mixed = question(Protocol::Tcp, "192.0.2.1:1", "[2001:db8::10]:80", None);
+        let flagged = question(Protocol::Udp, "192.0.2.1:1", "192.0.2.10:53", Some(Flag::Ack));
+        let refused = |it: Question| it.frame().unwrap_err().to_string();
+        assert_eq!(
+            refused(mixed),
+            "192.0.2.1:1 and [2001:db8::10]:80: one is IPv4 and the other IPv6"
+        );
+        assert_eq!(refused(flagged), "udp has no flag ack");
     }
 }
