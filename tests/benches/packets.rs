@@ -80,7 +80,7 @@ type Frame = Vec<u8>;
 /// Packets that leave the tables as they are: what came before, and what is measured.
 fn packets() -> Vec<(&'static str, Vec<Frame>, Frame)> {
     use frames::{ACK, SYN, fragments, icmp_error, ping, tagged, tcp, tcp_to, udp, v6};
-    use world::{SINGLE_PORT, VIP, VIP_V6, VLAN_PORT};
+    use world::{ONE_PACKET_PORT, SINGLE_PORT, VIP, VIP_V6, VLAN_PORT};
 
     let open = |port, service| vec![tcp(port, service, SYN), tcp(port, service, ACK)];
     let known = tcp(1000, SINGLE_PORT, ACK);
@@ -104,6 +104,7 @@ fn packets() -> Vec<(&'static str, Vec<Frame>, Frame)> {
         ("later fragment", vec![first], later),
         ("  over IPv6", vec![first_v6], later_v6),
         ("SYN of a half-open connection", vec![], tcp(1003, SINGLE_PORT, SYN)),
+        ("UDP scheduled for itself", vec![], udp(1005, ONE_PACKET_PORT, b"query")),
         ("stray ACK", vec![], tcp(1004, SINGLE_PORT, ACK)),
         ("ICMP error", vec![], icmp_error(3, 4, 6, 1000, SINGLE_PORT)),
         ("ICMPv6 error", vec![], v6::icmp_error(2, 0, 6, 1000, SINGLE_PORT)),

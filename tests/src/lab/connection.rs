@@ -54,6 +54,11 @@ impl Connection {
         Ok(String::from_utf8(body)?.trim_end().to_owned())
     }
 
+    /// The client's end.
+    pub fn local_address(&self) -> Result<SocketAddr> {
+        Ok(self.stream.get_ref().local_addr()?)
+    }
+
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         if self.stream.read_line(&mut line)? == 0 {
