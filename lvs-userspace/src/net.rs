@@ -1,13 +1,16 @@
-//! The network around the director: the kernel's links, routes and neighbours, and the groups that
-//! IPv6 VIPs need, and ways to VIPs for checks.
+//! The network around the director: the kernel's links, routes, neighbours and settings, the groups
+//! that IPv6 VIPs need, ways to VIPs for checks, and sockets for packets of one's own making.
 
 mod neighbours;
 pub mod netlink;
+mod packet_socket;
+pub mod settings;
 mod solicited;
 pub mod vip_routes;
 
 pub use neighbours::{Action, NeighbourState, Neighbours, TICK};
-pub use solicited::SolicitedNodes;
+pub use packet_socket::PacketSocket;
+pub use solicited::{SolicitedNodes, solicited_node};
 pub use vip_routes::VipRoutes;
 
 use nix::net::if_::if_indextoname;

@@ -5,6 +5,7 @@
 )]
 
 mod addresses;
+mod drivers;
 mod vip_routes;
 
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use rtnetlink::{
 };
 
 pub use addresses::{Interface, InterfaceAddress, host_prefix};
+pub use drivers::{Drivers, XdpAbilities};
 
 use super::{Action, Link, NeighbourState};
 use crate::model::MacAddr;
@@ -110,6 +112,18 @@ impl Netlink {
     /// # Errors
     /// When it is not on a network of this machine.
     pub async fn interface_to(&self, address: IpAddr) -> Result<u32, NetError> {
+        on_link(address, &self.route_to(address).await?)
+    }
+
+    /// The index of the interface that packets to `address` leave by, to a router or not.
+    ///
+    /// # Errors
+    /// When there is no way.
+    pub async fn interface_towards(&self, address: IpAddr) -> Result<u32, NetError> {
+        output_interface(&self.route_to(address).await?).ok_or(NetError::NoRoute(address))
+    }
+
+    async fn route_to(&self, address: IpAddr) -> Result<RouteMessage, NetError> {
         let request = match address {
             IpAddr::V4(v4) => {
                 RouteMessageBuilder::<std::net::Ipv4Addr>::new().destination_prefix(v4, 32).build()
@@ -119,11 +133,10 @@ impl Netlink {
             }
         };
         let mut routes = Box::pin(self.handle.route().get(request).execute());
-        let route = match routes.try_next().await {
-            Ok(Some(route)) => route,
-            Ok(None) | Err(_) => return Err(NetError::NoRoute(address)),
-        };
-        on_link(address, &route)
+        match routes.try_next().await {
+            Ok(Some(route)) => Ok(route),
+            Ok(None) | Err(_) => Err(NetError::NoRoute(address)),
+        }
     }
 
     /// What the kernel knows of its neighbours now.
@@ -185,10 +198,6 @@ impl News {
 }
 
 fn link(message: &LinkMessage, name: &str) -> Result<Link, NetError> {
-    let mac = message.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Address(bytes) => <[u8; 6]>::try_from(&bytes[..]).ok(),
-        _ => None,
-    });
     let name = message
         .attributes
         .iter()
@@ -197,8 +206,16 @@ fn link(message: &LinkMessage, name: &str) -> Result<Link, NetError> {
             _ => None,
         })
         .unwrap_or_else(|| name.to_owned());
-    let mac = mac.filter(|mac| *mac != [0; 6]).ok_or_else(|| NetError::NoMac(name.clone()))?;
-    Ok(Link { index: message.header.index, name, mac: MacAddr(mac), vlan_of: vlan_of(message) })
+    let mac = mac(message).ok_or_else(|| NetError::NoMac(name.clone()))?;
+    Ok(Link { index: message.header.index, name, mac, vlan_of: vlan_of(message) })
+}
+
+fn mac(message: &LinkMessage) -> Option<MacAddr> {
+    let mac = message.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Address(bytes) => <[u8; 6]>::try_from(&bytes[..]).ok(),
+        _ => None,
+    });
+    mac.filter(|mac| *mac != [0; 6]).map(MacAddr)
 }
 
 fn vlan_of(message: &LinkMessage) -> Option<(u32, u16)> {
@@ -223,22 +240,23 @@ fn vlan_of(message: &LinkMessage) -> Option<(u32, u16)> {
 }
 
 fn on_link(address: IpAddr, route: &RouteMessage) -> Result<u32, NetError> {
-    let mut interface = None;
-    for attribute in &route.attributes {
-        match attribute {
-            RouteAttribute::Oif(index) => interface = Some(*index),
-            RouteAttribute::Gateway(gateway) => {
-                let gateway = match gateway {
-                    RouteAddress::Inet(v4) => IpAddr::V4(*v4),
-                    RouteAddress::Inet6(v6) => IpAddr::V6(*v6),
-                    _ => address,
-                };
-                return Err(NetError::NotOnLink(address, gateway));
-            }
-            _ => {}
-        }
+    let gateway = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        RouteAttribute::Gateway(_) => Some(address),
+        _ => None,
+    });
+    match gateway {
+        Some(gateway) => Err(NetError::NotOnLink(address, gateway)),
+        None => output_interface(route).ok_or(NetError::NoRoute(address)),
     }
-    interface.ok_or(NetError::NoRoute(address))
+}
+
+fn output_interface(route: &RouteMessage) -> Option<u32> {
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => Some(*index),
+        _ => None,
+    })
 }
 
 fn neighbour(message: &NeighbourMessage) -> Option<(u32, IpAddr, NeighbourState)> {

@@ -26,7 +26,7 @@ impl SolicitedNodes {
     pub fn keep(&mut self, interfaces: &[u32], addresses: &BTreeSet<Ipv6Addr>) {
         let wanted: BTreeSet<_> = interfaces
             .iter()
-            .flat_map(|&interface| addresses.iter().map(move |it| (interface, group(*it))))
+            .flat_map(|&interface| addresses.iter().map(move |it| (interface, solicited_node(*it))))
             .collect();
         let Self { joined, sockets } = self;
         joined.retain(|&(interface, group), &mut socket| {
@@ -76,8 +76,9 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::ENOBUFS))
 }
 
-/// The solicited-node multicast address.
-fn group(address: Ipv6Addr) -> Ipv6Addr {
+/// The group that an address is asked for by: its solicited-node multicast address.
+#[must_use]
+pub fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = address.octets();
     let [high, low] = [0xff00 | u16::from(a), u16::from_be_bytes([b, c])];
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, high, low)
@@ -92,6 +93,6 @@ mod tests {
         // RFC 4291, section 2.7.1.
         let address = "4037::01:800:200e:8c6c".parse().expect("an address");
         let expected: Ipv6Addr = "ff02::1:ff0e:8c6c".parse().expect("an address");
-        assert_eq!(group(address), expected);
+        assert_eq!(solicited_node(address), expected);
     }
 }

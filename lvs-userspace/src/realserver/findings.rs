@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{
-    machine::setting_of,
-    plan::{Arp, Seen},
+use super::plan::{Arp, Seen};
+use crate::net::{
+    netlink::{Interface, host_prefix},
+    settings::{self, setting_of},
 };
-use crate::net::netlink::{Interface, host_prefix};
 
 /// Everything that is wrong, one line each.
 pub(super) fn findings(vips: &[IpAddr], seen: &Seen) -> Vec<String> {
@@ -61,10 +61,8 @@ fn outside(seen: &Seen) -> impl Iterator<Item = &Interface> {
     seen.interfaces.iter().filter(|it| it.up && !it.loopback && !it.silent)
 }
 
-/// What counts for an interface: the larger of its own and that for all.
 fn effective(seen: &Seen, interface: &str, setting: &str) -> Option<i32> {
-    let value = |name| seen.settings.get(&setting_of(name, setting)).copied();
-    Some(value(interface)?.max(value("all")?))
+    settings::effective(interface, setting, |file| seen.settings.get(file).copied())
 }
 
 fn about_arp(arp: Arp, seen: &Seen) -> Vec<String> {
@@ -128,6 +126,7 @@ mod tests {
             up: true,
             loopback: index == 1,
             silent: name == "dummy0",
+            ..Interface::default()
         };
         let mut seen = Seen {
             interfaces: vec![

@@ -1,12 +1,15 @@
 //! The kernel's side: sees the machine's network, and carries changes out.
 
-use std::{collections::BTreeMap, fs, io, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, fs, net::IpAddr};
 
 use anyhow::Context as _;
 use tracing::{info, warn};
 
 use super::plan::{Arp, Change, SETTINGS, Seen};
-use crate::net::netlink::{NetError, Netlink};
+use crate::net::{
+    netlink::{NetError, Netlink},
+    settings::{self, path, setting_of},
+};
 
 /// The machine that this runs on, or rather its network namespace.
 #[derive(Debug)]
@@ -29,17 +32,13 @@ impl Machine {
             let arp = Arp::ALL.map(Arp::name).into_iter();
             arp.chain(["rp_filter"]).map(move |setting| setting_of(name, setting))
         }));
-        let mut settings = BTreeMap::new();
+        let mut values = BTreeMap::new();
         for file in files {
-            let text = match fs::read_to_string(path(&file)) {
-                Ok(text) => text,
-                // The interface has just gone, or has no IPv4.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error).with_context(|| path(&file)),
-            };
-            settings.insert(file.clone(), text.trim().parse().with_context(|| path(&file))?);
+            if let Some(value) = settings::read(&file).with_context(|| path(&file))? {
+                values.insert(file, value);
+            }
         }
-        Ok(Seen { interfaces, addresses, settings, default_routes })
+        Ok(Seen { interfaces, addresses, settings: values, default_routes })
     }
 
     /// Carries one change out.
@@ -81,16 +80,7 @@ fn can_not_add(address: IpAddr, error: NetError) -> anyhow::Error {
     error.context(format!("can't put {address} on lo"))
 }
 
-/// The file under /proc/sys of an interface's setting.
-pub(super) fn setting_of(interface: &str, setting: &str) -> String {
-    format!("net/ipv4/conf/{interface}/{setting}")
-}
-
-fn path(setting: &str) -> String {
-    format!("/proc/sys/{setting}")
-}
-
 fn write(setting: &str, value: i32) -> anyhow::Result<()> {
     let path = path(setting);
-    fs::write(Path::new(&path), value.to_string()).with_context(|| format!("can't write {path}"))
+    fs::write(&path, value.to_string()).with_context(|| format!("can't write {path}"))
 }

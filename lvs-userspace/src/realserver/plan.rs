@@ -216,7 +216,7 @@ mod tests {
                 name: "lo".into(),
                 up: true,
                 loopback: true,
-                silent: false,
+                ..Interface::default()
             }],
             addresses: addresses
                 .iter()

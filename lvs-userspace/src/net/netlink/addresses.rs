@@ -7,15 +7,16 @@ use rtnetlink::{
     AddressMessageBuilder, Error, RouteMessageBuilder, new_connection,
     packet_route::{
         address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo},
-        link::{LinkAttribute, LinkFlags},
+        link::{LinkAttribute, LinkFlags, LinkMessage, LinkXdp},
         route::RouteAttribute,
     },
 };
 
-use super::{NetError, Netlink};
+use super::{NetError, Netlink, mac, vlan_of};
+use crate::model::MacAddr;
 
 /// Any network interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
     /// Its index.
     pub index: u32,
@@ -27,6 +28,16 @@ pub struct Interface {
     pub loopback: bool,
     /// Whether nobody is ever answered there who has an address, as on dummy interfaces.
     pub silent: bool,
+    /// Whether its cable is in, or whatever it has for one.
+    pub carrier: bool,
+    /// The longest packet that it sends, without the Ethernet header.
+    pub mtu: u32,
+    /// Its MAC, if it has one.
+    pub mac: Option<MacAddr>,
+    /// The XDP program on it, by the kernel's number.
+    pub xdp_program: Option<u32>,
+    /// If it is a VLAN of another: the index of that, and the VLAN's id.
+    pub vlan_of: Option<(u32, u16)>,
 }
 
 /// An address on an interface.
@@ -57,20 +68,6 @@ impl Netlink {
     /// When the kernel refuses.
     pub async fn interfaces(&self) -> Result<Vec<Interface>, NetError> {
         let links: Vec<_> = self.handle.link().get().execute().try_collect().await?;
-        let interface = |link: &rtnetlink::packet_route::link::LinkMessage| {
-            let name = link.attributes.iter().find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name.clone()),
-                _ => None,
-            })?;
-            let flags = link.header.flags;
-            Some(Interface {
-                index: link.header.index,
-                name,
-                up: flags.contains(LinkFlags::Up),
-                loopback: flags.contains(LinkFlags::Loopback),
-                silent: flags.contains(LinkFlags::Noarp),
-            })
-        };
         Ok(links.iter().filter_map(interface).collect())
     }
 
@@ -139,6 +136,36 @@ impl Netlink {
         });
         Ok(out.collect())
     }
+}
+
+fn interface(link: &LinkMessage) -> Option<Interface> {
+    let flags = link.header.flags;
+    let mut interface = Interface {
+        index: link.header.index,
+        up: flags.contains(LinkFlags::Up),
+        loopback: flags.contains(LinkFlags::Loopback),
+        silent: flags.contains(LinkFlags::Noarp),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        mac: mac(link),
+        vlan_of: vlan_of(link),
+        ..Interface::default()
+    };
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => interface.name.clone_from(name),
+            LinkAttribute::Mtu(mtu) => interface.mtu = *mtu,
+            LinkAttribute::Xdp(xdp) => {
+                interface.xdp_program = xdp.iter().find_map(|attribute| match attribute {
+                    LinkXdp::ProgId(id) | LinkXdp::DrvProgId(id) | LinkXdp::SkbProgId(id) => {
+                        Some(*id)
+                    }
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    (!interface.name.is_empty()).then_some(interface)
 }
 
 /// The prefix of a network of one address.
