@@ -19,7 +19,7 @@ use crate::{
     dataplane::{
         Dataplane as _, Placement, Tables,
         bpf::BpfDataplane,
-        sweep::{self, Count},
+        sweep::{self, Count, Swept},
     },
     model::ServiceId,
 };
@@ -30,6 +30,8 @@ pub(super) struct Counts {
     pub(super) limits: sweep::Limits,
     /// The connections of each real server, by its index.
     pub(super) connections: HashMap<u32, Count>,
+    /// How many are in each table.
+    pub(super) in_tables: [u32; 4],
     /// Rates of the services, and of each one's real servers.
     pub(super) service_rates: Rates<ServiceId>,
     pub(super) real_server_rates: Rates<(ServiceId, IpAddr)>,
@@ -46,6 +48,7 @@ impl Counts {
         Self {
             limits,
             connections: HashMap::new(),
+            in_tables: [0; 4],
             service_rates: Rates::default(),
             real_server_rates: Rates::default(),
             service_zeros: Zeros::default(),
@@ -70,7 +73,8 @@ impl Counts {
     pub(super) fn sweep(&mut self, dataplane: &BpfDataplane, held: &Tables) {
         let held = &held.real_servers;
         let vacant = |index| !held.contains_key(&index);
-        let counts = dataplane.sweep(&self.limits, &vacant).counts;
+        let Swept { counts, left, .. } = dataplane.sweep(&self.limits, &vacant);
+        self.in_tables = left;
         for &index in held.keys() {
             let held = counts.get(&index).copied().unwrap_or_default();
             let counted = dataplane.counted(index);

@@ -2,6 +2,7 @@
 
 mod connections;
 mod explain;
+mod inspect;
 mod links;
 mod load;
 mod pins;
@@ -29,6 +30,7 @@ use lvs_common::{
 use tracing::{debug, info, warn};
 use tracing_log::LogTracer;
 
+pub use inspect::{PinFault, TableUse};
 pub use links::AttachedAs;
 pub use pins::{DetachError, detach_all};
 pub use sizes::Sizes;

@@ -94,8 +94,12 @@ fn check_rights(status: &str) -> Result<(), PreflightError> {
     }
 }
 
-/// The directory of the pins may not be there yet; then the nearest one above it counts.
-fn check_bpffs(directory: &Path) -> Result<(), PreflightError> {
+/// Whether pins can be made in a directory. It may not be there yet; then the nearest one above it
+/// counts.
+///
+/// # Errors
+/// When that is not on a BPF file system.
+pub fn check_bpffs(directory: &Path) -> Result<(), PreflightError> {
     let not_bpffs = || PreflightError::NotBpffs(directory.to_owned());
     let nearest = directory.ancestors().find(|path| path.exists()).ok_or_else(not_bpffs)?;
     match statfs(nearest) {

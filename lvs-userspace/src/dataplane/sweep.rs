@@ -66,6 +66,8 @@ pub struct Swept {
     pub counts: HashMap<u32, Count>,
     /// Those that were forgotten, by the index of their real server.
     pub forgotten: HashMap<u32, Count>,
+    /// How many are left in each table: IPv4, and of that half-open; the same of IPv6.
+    pub left: [u32; 4],
 }
 
 /// A connection, as lvsctl shows it.
@@ -85,13 +87,15 @@ pub struct Connection {
     pub expires_in: Duration,
 }
 
-/// Sweeps buckets; `is_vacant` is asked whether a real server is gone.
+/// Sweeps buckets, and says how many connections are left in them; `is_vacant` is asked whether a
+/// real server is gone.
 pub(super) fn sweep<'a, B: Connections + 'a>(
     buckets: impl Iterator<Item = &'a B>,
     rules: Rules<'_>,
     is_vacant: &impl Fn(u32) -> bool,
     swept: &mut Swept,
-) {
+) -> u32 {
+    let mut left = 0;
     for bucket in buckets {
         bucket.each(|way, entry, _| {
             let is_over = entry.age(rules.now) > rules.limits.of(entry.state)
@@ -101,6 +105,7 @@ pub(super) fn sweep<'a, B: Connections + 'a>(
             let counts = if ends && bucket.forget(way, entry) {
                 &mut swept.forgotten
             } else {
+                left += 1;
                 &mut swept.counts
             };
             let count = counts.entry(entry.real_server).or_default();
@@ -111,6 +116,7 @@ pub(super) fn sweep<'a, B: Connections + 'a>(
             }
         });
     }
+    left
 }
 
 /// Shows each connection of some buckets.

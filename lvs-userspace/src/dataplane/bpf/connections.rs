@@ -19,10 +19,12 @@ impl BpfDataplane {
         let rules = Rules { limits, now: self.clock.stamp(Instant::now()) };
         let mut swept = Swept::default();
         let shared = &self.shared;
-        sweep::sweep(shared.connections.iter(), rules, is_vacant, &mut swept);
-        sweep::sweep(shared.half_open.iter(), rules, is_vacant, &mut swept);
-        sweep::sweep(shared.connections_v6.iter(), rules, is_vacant, &mut swept);
-        sweep::sweep(shared.half_open_v6.iter(), rules, is_vacant, &mut swept);
+        swept.left = [
+            sweep::sweep(shared.connections.iter(), rules, is_vacant, &mut swept),
+            sweep::sweep(shared.half_open.iter(), rules, is_vacant, &mut swept),
+            sweep::sweep(shared.connections_v6.iter(), rules, is_vacant, &mut swept),
+            sweep::sweep(shared.half_open_v6.iter(), rules, is_vacant, &mut swept),
+        ];
         for (&index, count) in &swept.forgotten {
             if let Some(load) = shared.loads.get(index as usize) {
                 load.active.fetch_sub(count.active, Ordering::AcqRel);

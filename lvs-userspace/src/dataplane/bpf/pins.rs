@@ -70,9 +70,13 @@ impl Pins {
         self.path(&format!("link_{interface}_{}", attached_as.name()))
     }
 
+    pub(super) fn program_path(&self) -> PathBuf {
+        self.path(PROGRAM)
+    }
+
     /// The file of the program, where there is none any more.
     pub(super) fn new_program(&self) -> io::Result<PathBuf> {
-        let path = self.path(PROGRAM);
+        let path = self.program_path();
         remove(&path)?;
         Ok(path)
     }
@@ -90,7 +94,7 @@ impl Pins {
     }
 
     /// The layout of the pinned maps, if it can be read.
-    fn layout(&self) -> Option<u32> {
+    pub(super) fn layout(&self) -> Option<u32> {
         let map = MapData::from_pin(self.path(names::SETTINGS)).ok()?;
         let settings: Array<MapData, Abi<Settings>> = Map::Array(map).try_into().ok()?;
         Some(settings.get(&0, 0).ok()?.0.layout)
@@ -127,7 +131,7 @@ impl Pins {
             info!(interface = link.interface, "detaches the XDP program");
             remove(&link.path)?;
         }
-        remove(&self.path(PROGRAM))?;
+        remove(&self.program_path())?;
         self.remove_maps()?;
         // It stays if somebody else has something in it.
         if let Err(error) = fs::remove_dir(&self.directory) {

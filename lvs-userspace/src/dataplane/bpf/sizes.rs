@@ -3,7 +3,7 @@
 use aya::maps::{MapError, MapInfo};
 use lvs_common::{abi, limits, names};
 
-use super::pins::Pins;
+use super::{TableUse, pins::Pins};
 use crate::config::{self, Config};
 
 /// How large the maps are made.
@@ -67,6 +67,26 @@ impl Sizes {
         ]
     }
 
+    /// How full the tables are with so many connections in each, in the order of
+    /// [`Swept::left`](crate::dataplane::sweep::Swept::left).
+    #[must_use]
+    pub fn uses(&self, left: [u32; 4]) -> [TableUse; 4] {
+        let [v4, half_open, v6, half_open_v6] = left;
+        let table_use =
+            |of, key, used, buckets| TableUse { of, key, used, size: connections(buckets) };
+        [
+            table_use("IPv4 connections", "size", v4, self.buckets),
+            table_use("half-open IPv4 connections", "half_open", half_open, self.half_open),
+            table_use("IPv6 connections", "ipv6_size", v6, self.buckets_v6),
+            table_use(
+                "half-open IPv6 connections",
+                "ipv6_half_open",
+                half_open_v6,
+                self.half_open_v6,
+            ),
+        ]
+    }
+
     /// Real servers there is room for.
     #[must_use]
     pub const fn max_real_servers(&self) -> u32 {
@@ -86,4 +106,22 @@ impl Sizes {
 /// ([`make_room`](lvs_common::connections::make_room)).
 fn buckets(connections: u32) -> u32 {
     connections.div_ceil(3) * 2
+}
+
+/// So many connections they are made for.
+const fn connections(buckets: u32) -> u32 {
+    buckets / 2 * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn there_is_room_for_what_was_asked(wanted in 1..=100_000_000_u32) {
+            let room = connections(buckets(wanted));
+            assert!(room >= wanted && room < wanted + 3, "{room} for {wanted}");
+        }
+    }
 }
