@@ -7,6 +7,7 @@ mod agent;
 mod config_file;
 mod counts;
 mod drift;
+mod known;
 mod rates;
 mod reach;
 mod report;

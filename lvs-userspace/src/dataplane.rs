@@ -22,8 +22,8 @@ use lvs_common::{abi::Traffic, fate::Fate};
 pub use clock::Clock;
 pub use placement::{Placement, PlacementError, Restored, restored};
 pub use plan::{Limits, MapWrite, Tables, plan};
-pub use question::{Flag, Question, QuestionError};
 pub use preflight::{PreflightError, check_bpffs, preflight};
+pub use question::{Flag, Question, QuestionError};
 pub use sync::{OutOfSync, SyncError, Synchroniser};
 
 use crate::{

@@ -8,9 +8,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use expect_test::expect;
 use lvs_userspace::{
     config::{Config, difference},
     control::{Request, api, openapi, server},
+    doctor::{Diagnosis, Finding, Name, Severity},
     model::{Protocol, Scheduler, ServiceId},
 };
 use tokio::{
@@ -56,6 +58,7 @@ impl Daemon {
                     }
                     Request::Why(question, reply) => drop(reply.send(Ok(why(question)))),
                     Request::Status(reply) => drop(reply.send(status.clone())),
+                    Request::Doctor(reply) => drop(reply.send(Ok(diagnosis()))),
                     Request::Reload(reload, _, reply) => drop(reply.send(reloaded(reload))),
                     Request::Edit(edits, _, reply) => {
                         let next = config.edited(&edits.edits).map_err(|it| it.to_string());
@@ -258,6 +261,31 @@ fn zero(service: Option<ServiceId>) -> Result<api::Zeroed, api::ApiError> {
     }
 }
 
+fn diagnosis() -> Diagnosis {
+    let real_server = "192.0.2.11".parse().unwrap();
+    Diagnosis {
+        checks: 12,
+        findings: vec![
+            Finding {
+                name: Name::VipMissing,
+                severity: Severity::Problem,
+                what: "192.0.2.11 does not have the VIP 192.0.2.10".to_owned(),
+                evidence: "no answer".to_owned(),
+                advice: "ip addr add 192.0.2.10/32 dev lo".to_owned(),
+                real_servers: vec![real_server],
+            },
+            Finding {
+                name: Name::ClockNotSynchronised,
+                severity: Severity::Warning,
+                what: "nothing keeps the clock right".to_owned(),
+                evidence: "it may be off by 16s".to_owned(),
+                advice: "run chrony".to_owned(),
+                real_servers: vec![],
+            },
+        ],
+    }
+}
+
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -378,6 +406,54 @@ fn a_director_that_is_out_of_sync_says_so_and_the_status_is_1() {
     assert!(stdout(&output).contains("OUT OF SYNC: can't write the maps: no\n"));
     assert_eq!(daemon.lvsctl(&["status", "--json"]).status.code(), Some(1));
     assert_eq!(daemon.lvsctl(&["list"]).status.code(), Some(0));
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_the_status_is_1() {
+    let daemon = Daemon::start();
+    let output = daemon.lvsctl(&["doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    expect![[r#"
+        PROBLEM 192.0.2.11 does not have the VIP 192.0.2.10 (vip-missing)
+          seen: no answer
+          do:   ip addr add 192.0.2.10/32 dev lo
+
+        WARNING nothing keeps the clock right (clock-not-synchronised)
+          seen: it may be off by 16s
+          do:   run chrony
+
+        2 findings: 12 checks
+    "#]]
+    .assert_eq(&stdout(&output));
+
+    let ignore = ["--ignore", "clock-not-synchronised"];
+    let output = daemon.lvsctl(&["doctor", "--json", ignore[0], ignore[1]]);
+    assert_eq!(output.status.code(), Some(1));
+    expect![[r#"
+        {
+          "checks": 12,
+          "findings": [
+            {
+              "name": "vip-missing",
+              "severity": "problem",
+              "what": "192.0.2.11 does not have the VIP 192.0.2.10",
+              "evidence": "no answer",
+              "advice": "ip addr add 192.0.2.10/32 dev lo",
+              "real_servers": [
+                "192.0.2.11"
+              ]
+            }
+          ]
+        }
+    "#]]
+    .assert_eq(&stdout(&output));
+
+    let output =
+        daemon.lvsctl(&["doctor", ignore[0], "vip-missing", ignore[0], "clock-not-synchronised"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stdout(&output), "nothing found: 12 checks\n");
+    let output = daemon.lvsctl(&["doctor", "--ignore", "clock"]);
+    assert_eq!(output.status.code(), Some(2), "no finding has that name");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) use edits::{ServerVerb, ServiceVerb};
 pub(super) use packet::Packet;
 
 use super::complete;
-use crate::import::Format;
+use crate::{doctor::Name, import::Format};
 
 /// Shows what the director does, and changes it.
 ///
@@ -71,6 +71,16 @@ pub(super) enum Verb {
     ///
     /// The exit status is 1 if the maps are not what they should be.
     Status(Json),
+    /// Look for all that makes direct routing fail, and say what to do
+    ///
+    /// The exit status is 1 if anything was found.
+    Doctor {
+        /// Say nothing of findings of this name
+        #[arg(long, value_name = "NAME")]
+        ignore: Vec<Name>,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Show what happens, as it happens, until Ctrl-C
     Watch(Json),
     /// Add, change or delete a virtual service, until lvsd reads its file again (see save)

@@ -8,8 +8,12 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 pub(super) use why::why;
 
-use crate::control::api::{
-    self, Connections, Event, File, Health, Rate, Rates, Reloaded, Services, Status, Unsaved, What,
+use crate::{
+    control::api::{
+        self, Connections, Event, File, Health, Rate, Rates, Reloaded, Services, Status, Unsaved,
+        What,
+    },
+    doctor::{Diagnosis, Finding, Severity},
 };
 
 /// `lvsctl list`.
@@ -170,6 +174,30 @@ pub(super) fn event(event: &Event) -> String {
         }
         What::Maps { out_of_sync: None } => format!("{time} the maps are in sync again\n"),
         What::Missed { events } => format!("{time} {events} events were missed\n"),
+    }
+}
+
+/// `lvsctl doctor`.
+pub(super) fn diagnosis(diagnosis: &Diagnosis, colour: bool) -> String {
+    let Diagnosis { checks, findings } = diagnosis;
+    let mut text = String::new();
+    for finding in findings {
+        let (severity, code) = match finding.severity {
+            Severity::Problem => ("PROBLEM", 31),
+            Severity::Warning => ("WARNING", 33),
+        };
+        let Finding { name, what, evidence, advice, .. } = finding;
+        text += &if colour {
+            format!("\x1b[1;{code}m{severity}\x1b[0m {what} ({name})\n")
+        } else {
+            format!("{severity} {what} ({name})\n")
+        };
+        text += &format!("  seen: {evidence}\n  do:   {advice}\n\n");
+    }
+    text + &match findings.len() {
+        0 => format!("nothing found: {checks} checks\n"),
+        1 => format!("1 finding: {checks} checks\n"),
+        n => format!("{n} findings: {checks} checks\n"),
     }
 }
 

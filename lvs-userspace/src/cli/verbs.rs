@@ -50,6 +50,13 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
             let is_no = status.out_of_sync.is_some();
             return Ok(Answer { text: show(json, &status, render::status), is_no });
         }
+        Verb::Doctor { ignore, json } => {
+            let mut diagnosis = client.doctor().await?;
+            diagnosis.findings.retain(|it| !ignore.contains(&it.name));
+            let is_no = !diagnosis.findings.is_empty();
+            let text = show(json, &diagnosis, |it| render::diagnosis(it, has_colour()));
+            return Ok(Answer { text, is_no });
+        }
         Verb::Watch(json) => return watch(client, json).await,
         Verb::Service { what } => match what.edit().map_err(CliError::Argument)? {
             Some(edit) => changed(&client.edit(vec![edit]).await?),

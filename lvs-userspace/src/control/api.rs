@@ -32,6 +32,8 @@ pub const RATES: &str = "/v1/rates";
 pub const PERSISTENCE: &str = "/v1/persistence";
 /// Path of `POST`: a [`Zero`], answered with [`Zeroed`].
 pub const ZERO: &str = "/v1/zero";
+/// Path of `GET`: a [`Diagnosis`](crate::doctor::Diagnosis), which takes a second or two.
+pub const DOCTOR: &str = "/v1/doctor";
 /// Path of `GET`: an [`Event`] a line, as they come.
 pub const EVENTS: &str = "/v1/events";
 /// Path of `GET`: the running configuration, as a [`Configuration`]; of `PUT`: a [`Restore`], answered

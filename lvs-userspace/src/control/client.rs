@@ -24,10 +24,13 @@ use super::api::{
     Question, Rates, Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Why, Zero,
     Zeroed,
 };
-use crate::{config::Edit, model::ServiceId};
+use crate::{config::Edit, doctor::Diagnosis, model::ServiceId};
 
 /// How long to wait for an answer: longer than lvsd takes to say that it has none.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// The same where lvsd needs others' answers first.
+const LONG_ANSWER: Duration = Duration::from_secs(30);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +145,14 @@ impl Client {
         self.get(api::STATUS).await
     }
 
+    /// What is wrong.
+    ///
+    /// # Errors
+    /// When there is no answer, or none that can be understood.
+    pub async fn doctor(&self) -> Result<Diagnosis, ClientError> {
+        self.get_within(LONG_ANSWER, api::DOCTOR).await
+    }
+
     /// Has lvsd read its configuration file again.
     ///
     /// # Errors
@@ -206,19 +217,28 @@ impl Client {
         let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
         let request =
             request.header(header::CONTENT_TYPE, "application/json").body(Full::from(body));
-        self.ask(request.map_err(|error| self.broken(error))?).await
+        self.ask(ANSWER, request.map_err(|error| self.broken(error))?).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_within(ANSWER, path).await
+    }
+
+    async fn get_within<T: DeserializeOwned>(
+        &self,
+        limit: Duration,
+        path: &str,
+    ) -> Result<T, ClientError> {
         let request = Request::get(path).body(Full::default());
-        self.ask(request.map_err(|error| self.broken(error))?).await
+        self.ask(limit, request.map_err(|error| self.broken(error))?).await
     }
 
     async fn ask<T: DeserializeOwned>(
         &self,
+        limit: Duration,
         request: Request<Full<Bytes>>,
     ) -> Result<T, ClientError> {
-        match timeout(ANSWER, self.exchange(request)).await {
+        match timeout(limit, self.exchange(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(self.broken("no answer")),
         }

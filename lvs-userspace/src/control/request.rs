@@ -9,6 +9,7 @@ use super::{
     },
     peer::Peer,
 };
+use crate::doctor::Diagnosis;
 
 /// The way back.
 pub type Reply<T> = oneshot::Sender<Result<T, ApiError>>;
@@ -28,6 +29,8 @@ pub enum Request {
     Why(Question, Reply<Why>),
     /// [`STATUS`](super::api::STATUS).
     Status(Reply<Status>),
+    /// [`DOCTOR`](super::api::DOCTOR).
+    Doctor(Reply<Diagnosis>),
     /// `GET` of [`CONFIGURATION`](super::api::CONFIGURATION).
     Configuration(Reply<Configuration>),
     /// [`DIFFERENCE`](super::api::DIFFERENCE).

@@ -32,6 +32,9 @@ use super::{
 /// How long the daemon may take for an answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// The same for one that needs others' answers first.
+const LONG_ANSWER: Duration = Duration::from_secs(25);
+
 /// How long a request may take, from its head to that of its answer.
 const REQUEST: Duration = Duration::from_secs(30);
 
@@ -75,6 +78,12 @@ pub(super) fn routes() -> Vec<Route> {
         read(api::PERSISTENCE, "Where clients stay", Request::Persistence),
         filtered(api::WHY, "Where a packet would go now, and why", Request::Why),
         read(api::STATUS, "The director itself", Request::Status),
+        read_within(
+            LONG_ANSWER,
+            api::DOCTOR,
+            "What makes direct routing fail, and what to do",
+            Request::Doctor,
+        ),
         read(
             api::CONFIGURATION,
             "The running configuration, as the text of a file",
@@ -148,6 +157,15 @@ fn read<T: Serialize + JsonSchema + Send + 'static>(
     summary: &'static str,
     request: fn(Reply<T>) -> Request,
 ) -> Route {
+    read_within(ANSWER, path, summary, request)
+}
+
+fn read_within<T: Serialize + JsonSchema + Send + 'static>(
+    limit: Duration,
+    path: &'static str,
+    summary: &'static str,
+    request: fn(Reply<T>) -> Request,
+) -> Route {
     Route {
         path,
         method: "get",
@@ -155,7 +173,9 @@ fn read<T: Serialize + JsonSchema + Send + 'static>(
         query: None,
         body: None,
         answer: (|schemas| schemas.subschema_for::<T>(), false),
-        handler: routing::get(async move |State(doors): State<Doors>| ask(&doors, request).await),
+        handler: routing::get(async move |State(doors): State<Doors>| {
+            ask_within(limit, &doors, request).await
+        }),
     }
 }
 
@@ -223,12 +243,20 @@ async fn ask<T: Serialize>(
     doors: &Doors,
     request: impl FnOnce(oneshot::Sender<Result<T, ApiError>>) -> Request,
 ) -> Response {
+    ask_within(ANSWER, doors, request).await
+}
+
+async fn ask_within<T: Serialize>(
+    limit: Duration,
+    doors: &Doors,
+    request: impl FnOnce(oneshot::Sender<Result<T, ApiError>>) -> Request,
+) -> Response {
     let (reply, answer) = oneshot::channel();
     let asked = async {
         doors.requests.send(request(reply)).await.ok()?;
         answer.await.ok()
     };
-    match timeout(ANSWER, asked).await {
+    match timeout(limit, asked).await {
         Ok(Some(Ok(answer))) => Json(answer).into_response(),
         Ok(Some(Err(error))) => (StatusCode::UNPROCESSABLE_ENTITY, Json(error)).into_response(),
         Ok(None) | Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "lvsd is too busy to answer"),

@@ -12,6 +12,7 @@ use super::{
     Options, RunError,
     config_file::{self, ConfigFile},
     counts::Counts,
+    known::known,
     reach::{Moved, Reach},
     report, why,
 };
@@ -19,7 +20,7 @@ use crate::{
     alert::Alerts,
     config::{self, Config, Connections, Difference},
     control::{
-        Peer, Request,
+        Peer, Reply, Request,
         api::{
             self, ApiError, Configuration, Edited, Edits, Filter, Question, Reload, Reloaded,
             Restore, Save, Saved, What, Why, Zero, Zeroed,
@@ -31,6 +32,7 @@ use crate::{
         restored, sweep,
     },
     director::{Director, Event},
+    doctor::{self, Diagnosis},
     health::{self, Checker, Done, Via},
     load::{Asked, News, Poller},
     net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
@@ -350,6 +352,7 @@ impl Agent {
                 drop(reply.send(self.services()));
             }
             Request::Status(reply) => drop(reply.send(self.status())),
+            Request::Doctor(reply) => self.examine(reply),
             Request::Rates(reply) => {
                 let config = self.director.config();
                 let rates = report::rates(
@@ -439,6 +442,29 @@ impl Agent {
             limits: &self.counts.limits,
         };
         Ok(known.why(question, &explained))
+    }
+
+    /// Has the doctor look at everything, in a task of its own: it takes its time.
+    fn examine(&mut self, reply: Reply<Diagnosis>) {
+        self.sweep();
+        let known = known(
+            &self.director,
+            &self.links,
+            &self.dataplane,
+            self.tables.out_of_sync(),
+            &self.reach,
+            self.counts.in_tables,
+            &self.options.bpffs,
+        );
+        let netlink = self.reach.netlink().clone();
+        tokio::spawn(async move {
+            let evidence = doctor::collect(known, &netlink).await;
+            let diagnosis = evidence
+                .map(|it| doctor::examine(&it))
+                .map_err(|error| ApiError { error: format!("can't look at the network: {error}") });
+            // Who asked may have gone away meanwhile.
+            drop(reply.send(diagnosis));
+        });
     }
 
     /// Goes by a configuration that somebody has sent.

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use crate::{
     dataplane::Neighbour,
+    doctor,
     health::Target,
     model::MacAddr,
     net::{
@@ -141,6 +142,24 @@ impl Reach {
     /// The interfaces that frames to real servers leave by, with their MACs.
     pub(super) fn exits(&self) -> impl Iterator<Item = (u32, MacAddr)> {
         self.ways.values().map(|way| (way.exit, way.source_mac))
+    }
+
+    /// Where each real server is, as far as that is known.
+    pub(super) fn places(&self) -> impl Iterator<Item = doctor::RealServer> {
+        let known: BTreeMap<_, _> = self.neighbours.known().collect();
+        self.addresses.iter().map(move |&address| doctor::RealServer {
+            address,
+            way: self
+                .ways
+                .get(&address)
+                .map(|&Way { interface, exit, .. }| doctor::Way { interface, exit }),
+            mac: known.get(&address).copied(),
+        })
+    }
+
+    /// The connection to the kernel.
+    pub(super) fn netlink(&self) -> &Netlink {
+        &self.netlink
     }
 
     /// The mark of packets that go to a VIP at this real server; `None` as long as there is no way.
