@@ -8,6 +8,7 @@ mod edit;
 mod error;
 mod reader;
 pub mod realserver;
+mod room;
 mod values;
 mod write;
 

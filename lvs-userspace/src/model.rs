@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use lvs_common::abi::scheduler;
+use lvs_common::{abi::scheduler, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +113,16 @@ impl Scheduler {
     #[must_use]
     pub const fn compares(self) -> bool {
         matches!(self, Self::Lc | Self::Wlc | Self::Sed | Self::Nq)
+    }
+
+    /// The most real servers that it can have in one service.
+    #[must_use]
+    pub const fn most_real_servers(self) -> usize {
+        if self.compares() {
+            limits::COMPARED_REAL_SERVERS as usize
+        } else {
+            limits::SLOTS_PER_SERVICE
+        }
     }
 
     /// What the program does with the slots.

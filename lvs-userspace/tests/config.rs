@@ -343,6 +343,54 @@ fn a_check_is_the_real_servers_own_or_the_services() {
     assert_eq!(third.check, None);
 }
 
+/// What there is no room for in the maps is said before anything is done, and where.
+#[test]
+fn more_than_there_is_room_for() {
+    let service = |number: usize, keys: &str, n_servers: usize| {
+        let [a, b] = (number as u16).to_be_bytes();
+        let mut text = format!(
+            "[[virtual_service]]\naddress = \"10.0.{a}.{b}\"\nport = 80\nprotocol = \"tcp\"\n{keys}\n"
+        );
+        for server in 1..=n_servers {
+            let [a, b] = (server as u16).to_be_bytes();
+            text += &format!("[[virtual_service.real_server]]\naddress = \"10.1.{a}.{b}\"\n");
+        }
+        text
+    };
+    let check = |director: &str, services: &[String], expected: Expect| {
+        let head = format!("[director]\nname = \"midas\"\ninterfaces = [\"eth0\"]\n{director}\n");
+        match Config::parse(&(head + &services.concat()), "f") {
+            Ok(_) => expected.assert_eq("good"),
+            Err(errors) => expected.assert_eq(&errors.to_string()),
+        }
+    };
+    check("", &[service(1, "scheduler = \"wlc\"", 1024)], expect!["good"]);
+    check(
+        "",
+        &[service(1, "scheduler = \"wlc\"", 1025), service(2, "scheduler = \"wrr\"", 1025)],
+        expect![[
+            r#"f:9:13: virtual_service[1].scheduler: can't compare 1025 real servers, only 1024; use wrr or mh"#
+        ]],
+    );
+    let few = "max_real_servers = 6";
+    check(few, &[service(1, "", 2), service(2, "", 2), service(3, "", 2)], expect!["good"]);
+    let sorry = "sorry_server = \"10.9.9.9\"";
+    check(
+        few,
+        &[service(1, "", 2), service(2, sorry, 2), service(3, "", 2), service(4, "", 2)],
+        expect!["f:28:1: virtual_service[3].real_server: with these there are 7 real servers in all services; max_real_servers in [director] allows 6"],
+    );
+    let many: Vec<_> = (1..=16_386).map(|number| service(number, "", 0)).collect();
+    check("", &many[1..16_385], expect!["good"]);
+    check(
+        "",
+        &many,
+        expect![[
+            r#"f:81926:11: virtual_service[16385].address: there is room for 16384 virtual services"#
+        ]],
+    );
+}
+
 #[test]
 fn addresses_that_no_host_has() {
     for (address, error) in [

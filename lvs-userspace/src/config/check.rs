@@ -12,6 +12,7 @@ use super::{
     checks::check,
     error::{Problems, line_and_column},
     reader::{At, Reader},
+    room::room,
     values::{boolean, duration, host_address, interfaces, milliseconds, number, one_of, text},
 };
 use crate::{
@@ -57,14 +58,18 @@ fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     let connections = connections(document.section("connections"));
     let load = load_reports(document.section("load"));
     let alerts = alerts(document.section("alerts"));
+    let sections = document.tables("virtual_service");
     let mut services = Vec::new();
     let mut seen = BTreeMap::new();
-    for section in document.tables("virtual_service") {
+    for section in &sections {
         services.push(virtual_service(section, &mut seen, text));
     }
     document.unknown_keys();
+    let director = director?;
+    let good = sections.iter().zip(&services).filter_map(|(at, it)| Some((at, it.as_ref()?)));
+    room(good, director.max_real_servers);
     Some(Config {
-        director: director?,
+        director,
         connections: connections?,
         load: load?,
         alerts: alerts?,
@@ -157,7 +162,7 @@ fn load_reports(section: Option<Option<Reader<'_>>>) -> Option<load::Settings> {
 }
 
 fn virtual_service(
-    section: Reader<'_>,
+    section: &Reader<'_>,
     seen: &mut BTreeMap<ServiceId, usize>,
     text: &str,
 ) -> Option<VirtualService> {
@@ -218,11 +223,11 @@ fn virtual_service(
         section.problem(&hysteresis.span, "quorum_hysteresis", &message);
     }
     if let Some(sorry) = &sorry_server {
-        check_family(&section, "sorry_server", sorry, &address);
+        check_family(section, "sorry_server", sorry, &address);
     }
     let id = ServiceId { protocol: protocol?.value, address: address.value, port: port?.value };
-    let (line, _) = line_and_column(text, address.span.start);
-    if let Some(first) = seen.insert(id, line) {
+    if let Some(first) = seen.insert(id, address.span.start) {
+        let (first, _) = line_and_column(text, first);
         let message = format!("{id} is there twice; the first is in line {first}");
         section.problem(&address.span, "", &message);
     }
@@ -275,8 +280,8 @@ fn real_server(
         let message = "this is the virtual address; expected the real server's own";
         section.problem(&address.span, "address", message);
     }
-    let (line, _) = line_and_column(text, address.span.start);
-    if let Some(first) = seen.insert(address.value, line) {
+    if let Some(first) = seen.insert(address.value, address.span.start) {
+        let (first, _) = line_and_column(text, first);
         let message = format!("{} is there twice; the first is in line {first}", address.value);
         section.problem(&address.span, "address", &message);
     }
