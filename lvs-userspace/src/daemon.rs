@@ -163,6 +163,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     }
     agent.find_real_servers().await?;
     agent.begin();
+    agent.fits()?;
     agent.synchronise()?;
     // Not before the tables are full: it may take the place of one that has its own.
     agent.attach()?;

@@ -3,6 +3,7 @@
 
 mod effective;
 mod quorum;
+mod room;
 mod start;
 
 use std::{

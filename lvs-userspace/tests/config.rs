@@ -378,7 +378,9 @@ fn more_than_there_is_room_for() {
     check(
         few,
         &[service(1, "", 2), service(2, sorry, 2), service(3, "", 2), service(4, "", 2)],
-        expect!["f:28:1: virtual_service[3].real_server: with these there are 7 real servers in all services; max_real_servers in [director] allows 6"],
+        expect![
+            "f:28:1: virtual_service[3].real_server: with these there are 7 real servers in all services; max_real_servers in [director] allows 6"
+        ],
     );
     let many: Vec<_> = (1..=16_386).map(|number| service(number, "", 0)).collect();
     check("", &many[1..16_385], expect!["good"]);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use lvs_tests::lab::{Host, Lab, Lvsd, LvsdCommand, Options, VIP, config, wait_for};
+use lvs_tests::lab::{Host, Lab, Lvsd, LvsdCommand, Options, VIP, config, service, wait_for};
 use serde_json::Value;
 
 fn lab(weights: [u16; 3]) -> Result<(Lab, Lvsd)> {
@@ -95,6 +95,30 @@ fn a_bad_configuration_changes_nothing() -> Result<()> {
     })?;
     assert_eq!(lvsd.services()?, before);
     assert_eq!(lab.requests(6)?.len(), 6);
+    Ok(())
+}
+
+/// The maps are smaller than the file says: they were made for an earlier one.
+#[test]
+fn a_configuration_that_has_no_room_changes_nothing() -> Result<()> {
+    let text = config(Host::Director, [1, 1, 1]);
+    let few = text.replace("max_real_servers = 15", "max_real_servers = 4");
+    let lab = Lab::up(Options::default())?;
+    lab.start_lvsd(Host::Director, &few)?.kill()?;
+    let mut lvsd = lab.start_lvsd(Host::Director, &text)?;
+    lvsd.wait_until_up()?;
+    let more = service(VIP.into(), 81, "tcp", "", &[(Host::Rs1, 1), (Host::Rs2, 1)]);
+    LvsdCommand::new(Host::Director, &format!("{text}{more}"))?;
+    for arguments in [&["reload", "--dry-run"][..], &["reload"]] {
+        let refused = lab.lvsctl(arguments)?;
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success(), "{arguments:?}");
+        assert!(error.contains("does not fit into the maps: tcp 10.77.0.100:81"), "{error}");
+        assert_eq!(lvsd.services()?["services"].as_array().map(Vec::len), Some(1));
+    }
+    // What comes next is followed.
+    lvsd.reload(Host::Director, [0, 0, 5])?;
+    assert_eq!(count(&lab.requests(5)?), BTreeMap::from([("rs3", 5)]));
     Ok(())
 }
 

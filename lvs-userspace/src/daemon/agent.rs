@@ -244,13 +244,38 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether the maps have room for a configuration: those that there are, which may be smaller
+    /// than it says.
+    ///
+    /// # Errors
+    /// What they have no room for.
+    fn would_fit(&self, config: &Config) -> Result<(), SyncError> {
+        let now = Instant::now();
+        let services = Director::at_most(config.clone(), now);
+        self.tables.would_fit(&services, self.dataplane.clock(), now)
+    }
+
+    /// The same of the configuration in force.
+    pub(super) fn fits(&self) -> Result<(), SyncError> {
+        self.would_fit(self.director.config())
+    }
+
     /// Goes by another configuration from now on, except for what needs a restart. Connections stay
     /// where they are, and what has not changed is not touched.
-    async fn reload(&mut self, config: Config, by: &str, dry_run: bool) -> Difference {
+    ///
+    /// # Errors
+    /// What the maps have no room for; then everything is as it was.
+    async fn reload(
+        &mut self,
+        config: Config,
+        by: &str,
+        dry_run: bool,
+    ) -> Result<Difference, SyncError> {
+        self.would_fit(&config)?;
         let running = self.director.config();
         let difference = config::difference(running, &config);
         if dry_run {
-            return difference;
+            return Ok(difference);
         }
         for line in &difference.changes {
             info!(by, "configuration: {line}");
@@ -282,16 +307,16 @@ impl Agent {
             warn!(%error, "can't read the kernel's neighbours");
         }
         self.is_dirty = true;
-        difference
+        Ok(difference)
     }
 
     /// Reads the configuration file again.
     pub(super) async fn hang_up(&mut self) {
         match self.options.load() {
-            Ok(config) => {
-                self.reload(config, "SIGHUP", false).await;
-                info!("reloaded the configuration");
-            }
+            Ok(config) => match self.reload(config, "SIGHUP", false).await {
+                Ok(_) => info!("reloaded the configuration"),
+                Err(error) => error!(%error, "the configuration stays as it was"),
+            },
             Err(errors) => {
                 for error in errors.0 {
                     error!(%error, "the configuration stays as it was");
@@ -370,12 +395,16 @@ impl Agent {
                 let reloaded = match self.options.load() {
                     Ok(config) => {
                         let by = by.to_string();
-                        let Difference { changes, needs_restart } =
-                            self.reload(config, &by, dry_run).await;
-                        if !dry_run {
+                        let reloaded = self.reload(config, &by, dry_run).await;
+                        if reloaded.is_ok() && !dry_run {
                             info!(by, "reloaded the configuration");
                         }
-                        Ok(Reloaded { changes, needs_restart })
+                        reloaded
+                            .map(|Difference { changes, needs_restart }| Reloaded {
+                                changes,
+                                needs_restart,
+                            })
+                            .map_err(refused)
                     }
                     Err(errors) => Err(refused(errors)),
                 };
@@ -383,14 +412,14 @@ impl Agent {
             }
             Request::Edit(Edits { edits }, by, reply) => {
                 let edited = match self.director.config().edited(&edits) {
-                    Ok(config) => Ok(self.adopt(config, &by).await),
+                    Ok(config) => self.adopt(config, &by).await,
                     Err(error) => Err(refused(error)),
                 };
                 drop(reply.send(edited));
             }
             Request::Restore(Restore { toml }, by, reply) => {
                 let restored = match Config::parse(&toml, "what is to be restored") {
-                    Ok(config) => Ok(self.adopt(config, &by).await),
+                    Ok(config) => self.adopt(config, &by).await,
                     Err(errors) => Err(refused(errors)),
                 };
                 drop(reply.send(restored));
@@ -468,8 +497,10 @@ impl Agent {
     }
 
     /// Goes by a configuration that somebody has sent.
-    async fn adopt(&mut self, config: Config, by: &Peer) -> Edited {
-        Edited { changes: self.reload(config, &by.to_string(), false).await.changes }
+    async fn adopt(&mut self, config: Config, by: &Peer) -> Result<Edited, ApiError> {
+        let Difference { changes, .. } =
+            self.reload(config, &by.to_string(), false).await.map_err(refused)?;
+        Ok(Edited { changes })
     }
 
     /// Tells who listens to what happens.

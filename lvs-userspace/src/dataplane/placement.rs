@@ -33,20 +33,24 @@ pub use restore::{Restored, restored};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
     /// The map of services is full.
-    #[error("more than {} virtual services", limits::SERVICES)]
-    Services,
+    #[error("{0} is one more than {most} virtual services", most = limits::SERVICES)]
+    Services(ServiceId),
     /// The map of real servers is full.
-    #[error("more real servers in all virtual services than max_real_servers in [director] allows")]
-    RealServers,
+    #[error(
+        "{0} has more real servers than there are places left; how many there are in all services \
+         is max_real_servers in [director], and those of removed ones are free again after {rest:?}",
+        rest = REST
+    )]
+    RealServers(ServiceId),
     /// The map of turns is full.
     #[error(
-        "the schedulers of all virtual services need more than {} slots; use smaller weights",
-        limits::SLOTS
+        "{0} is too much for the {most} slots of all schedulers; use smaller weights",
+        most = limits::SLOTS
     )]
-    Slots,
-    /// A service has more real servers than its scheduler can compare.
-    #[error("{service} has more than {most} real servers, which {scheduler} can't compare; use wrr or mh", most = limits::COMPARED_REAL_SERVERS)]
-    Compared {
+    Slots(ServiceId),
+    /// A service has more real servers than its scheduler can have.
+    #[error("{service} has more than {most} real servers, the most that {scheduler} can have", most = scheduler.most_real_servers())]
+    RealServersOf {
         /// Which service.
         service: ServiceId,
         /// Its scheduler.
@@ -88,21 +92,32 @@ impl Placement {
 }
 
 impl Placement {
-    /// What the maps should hold for these services and interfaces.
-    ///
-    /// # Errors
-    /// When there are more of something than the maps can hold; then nothing has changed.
+    /// What the maps should hold for these services and interfaces. A service or a real server that
+    /// there is no room for is left out, whatever else there is stands in its place; the first that
+    /// is missing is told.
     pub fn place(
         &mut self,
         services: &[Service],
         interfaces: &BTreeMap<u32, MacAddr>,
         clock: &Clock,
         now: Instant,
-    ) -> Result<Tables, PlacementError> {
-        let mut next = self.clone();
-        let tables = next.place_all(services, interfaces, clock, now)?;
-        *self = next;
-        Ok(tables)
+    ) -> (Tables, Result<(), PlacementError>) {
+        self.leave(services, now);
+
+        let mut tables = Tables::default();
+        for (&index, mac) in interfaces {
+            tables.interfaces.insert(index, abi::Interface { mac: mac.0, reserved: [0; 2] });
+        }
+        let mut placed = Ok(());
+        for service in services {
+            placed = placed.and(self.place_service(service, &mut tables, clock, now));
+        }
+        for (name, real_server) in &self.lingering {
+            if let Some(index) = self.real_servers.get(name) {
+                tables.real_servers.insert(index, *real_server);
+            }
+        }
+        (tables, placed)
     }
 
     /// The id of a service that has a place.
@@ -134,30 +149,6 @@ impl Placement {
         self.lingering.len() < before
     }
 
-    fn place_all(
-        &mut self,
-        services: &[Service],
-        interfaces: &BTreeMap<u32, MacAddr>,
-        clock: &Clock,
-        now: Instant,
-    ) -> Result<Tables, PlacementError> {
-        self.leave(services, now);
-
-        let mut tables = Tables::default();
-        for (&index, mac) in interfaces {
-            tables.interfaces.insert(index, abi::Interface { mac: mac.0, reserved: [0; 2] });
-        }
-        for service in services {
-            self.place_service(service, &mut tables, clock, now)?;
-        }
-        for (name, real_server) in &self.lingering {
-            if let Some(index) = self.real_servers.get(name) {
-                tables.real_servers.insert(index, *real_server);
-            }
-        }
-        Ok(tables)
-    }
-
     /// Takes back the places of what is no longer there.
     fn leave(&mut self, services: &[Service], now: Instant) {
         let here: BTreeMap<_, _> = services.iter().map(|service| (service.id, service)).collect();
@@ -187,28 +178,42 @@ impl Placement {
         clock: &Clock,
         now: Instant,
     ) -> Result<(), PlacementError> {
-        let id = self.services.place(service.id, now).ok_or(PlacementError::Services)?;
+        let id =
+            self.services.place(service.id, now).ok_or(PlacementError::Services(service.id))?;
 
-        let mut indexes = Vec::with_capacity(service.real_servers.len());
-        for real_server in &service.real_servers {
-            indexes.push(self.place_real_server(real_server, service, id, tables, now)?);
-        }
-        let sorry_server = match &service.sorry_server {
-            Some(sorry) => self.place_real_server(sorry, service, id, tables, now)?,
-            None => 0,
+        let mut placed = Ok(());
+        let mut place = |real_server: &RealServer| {
+            let index = self.place_real_server(real_server, service, id, tables, now);
+            if index.is_none() {
+                placed = Err(PlacementError::RealServers(service.id));
+            }
+            index
         };
+        let (mut indexes, mut servers) = (Vec::new(), Vec::new());
+        for real_server in &service.real_servers {
+            if let Some(index) = place(real_server) {
+                indexes.push(index);
+                servers.push(server(real_server));
+            }
+        }
+        let sorry_server = service.sorry_server.as_ref().and_then(place).unwrap_or(0);
 
-        let servers: Vec<_> = service.real_servers.iter().map(server).collect();
-        let slots: Vec<u32> = slots(service.scheduler, &servers, limits::SLOTS_PER_SERVICE)
+        let Service { scheduler, .. } = *service;
+        if servers.len() > scheduler.most_real_servers() {
+            servers.truncate(scheduler.most_real_servers());
+            let service = service.id;
+            placed = placed.and(Err(PlacementError::RealServersOf { service, scheduler }));
+        }
+        let slots: Vec<u32> = slots(scheduler, &servers, limits::SLOTS_PER_SERVICE)
             .into_iter()
             .filter_map(|position| indexes.get(position).copied())
             .collect();
+        placed = placed.and(self.place_slots(service.id, slots, now));
+        let (first_slot, slots) = self.placed_slots.get(&service.id).cloned().unwrap_or_default();
         let n_slots = slots.len() as u32;
-        if service.scheduler.compares() && n_slots > limits::COMPARED_REAL_SERVERS {
-            let Service { id: service, scheduler, .. } = *service;
-            return Err(PlacementError::Compared { service, scheduler });
+        if n_slots > 0 {
+            tables.slots.insert(first_slot, slots);
         }
-        let first_slot = self.place_slots(service.id, slots, tables, now)?;
 
         let persistence = service.persistence;
         let entry = abi::Service {
@@ -230,7 +235,7 @@ impl Placement {
         };
         tables.services.insert(key, entry);
         tables.vips.entry(vip).or_insert(abi::Vip { services: 0 }).services += 1;
-        Ok(())
+        placed
     }
 
     fn place_real_server(
@@ -240,9 +245,9 @@ impl Placement {
         service_id: u32,
         tables: &mut Tables,
         now: Instant,
-    ) -> Result<u32, PlacementError> {
+    ) -> Option<u32> {
         let name = (service.id, real_server.address);
-        let index = self.real_servers.place(name, now).ok_or(PlacementError::RealServers)?;
+        let index = self.real_servers.place(name, now)?;
         let entry = entry(real_server, service_id, service.lost_connections);
         tables.real_servers.insert(index, entry);
         let limits = Limits {
@@ -254,32 +259,38 @@ impl Placement {
         if service.lost_connections == LostConnections::Keep {
             self.lingering.insert(name, entry);
         }
-        Ok(index)
+        Some(index)
     }
 
     /// New slots get a new place, so that packets can go by the old ones until the service is
-    /// pointed to the new.
+    /// pointed to the new. Where there is none left, as many as fit are written over the old ones:
+    /// whichever of both a packet reads, it is a real server of its service.
     fn place_slots(
         &mut self,
         id: ServiceId,
-        slots: Vec<u32>,
-        tables: &mut Tables,
+        mut slots: Vec<u32>,
         now: Instant,
-    ) -> Result<u32, PlacementError> {
-        let first = match self.placed_slots.remove(&id) {
-            Some((first, old)) if old == slots => first,
-            old => {
-                if let Some((first, old)) = old {
-                    self.free_slots.give_back(first, old.len() as u32, now);
-                }
-                self.free_slots.take(slots.len() as u32, now).ok_or(PlacementError::Slots)?
+    ) -> Result<(), PlacementError> {
+        if self.placed_slots.get(&id).is_some_and(|(_, old)| *old == slots) {
+            return Ok(());
+        }
+        let needed = slots.len();
+        let found = self.free_slots.take(needed as u32, now);
+        let (first, old) = self.placed_slots.remove(&id).unwrap_or_default();
+        let (first, left) = match found {
+            Some(new) => {
+                self.free_slots.give_back(first, old.len() as u32, now);
+                (new, needed)
+            }
+            None => {
+                slots.truncate(old.len());
+                let unused = (old.len() - slots.len()) as u32;
+                self.free_slots.give_back(first + slots.len() as u32, unused, now);
+                (first, slots.len())
             }
         };
-        if !slots.is_empty() {
-            tables.slots.insert(first, slots.clone());
-        }
         self.placed_slots.insert(id, (first, slots));
-        Ok(first)
+        if left < needed { Err(PlacementError::Slots(id)) } else { Ok(()) }
     }
 }
 

@@ -80,10 +80,24 @@ impl Synchroniser {
         self.placement.release(has_connections)
     }
 
+    /// Whether the maps have room for these services.
+    ///
+    /// # Errors
+    /// What they have no room for.
+    pub fn would_fit(
+        &self,
+        services: &[Service],
+        clock: &Clock,
+        now: Instant,
+    ) -> Result<(), SyncError> {
+        let (_, placed) = self.placement.clone().place(services, &BTreeMap::new(), clock, now);
+        Ok(placed?)
+    }
+
     /// Makes the maps hold these services and interfaces. What fails is noted, to be tried again.
     ///
     /// # Errors
-    /// Why they do not; what was written until then is as it should be.
+    /// Why they do not; what was written is as it should be.
     pub fn synchronise(
         &mut self,
         services: &[Service],
@@ -109,12 +123,12 @@ impl Synchroniser {
         dataplane: &mut impl Dataplane,
         now: Instant,
     ) -> Result<(), SyncError> {
-        let wanted = self.placement.place(services, interfaces, clock, now)?;
+        let (wanted, placed) = self.placement.place(services, interfaces, clock, now);
         for write in plan(&wanted, &self.actual) {
             dataplane.write(&write).map_err(SyncError::Write)?;
             self.actual.note(&write);
         }
-        Ok(())
+        Ok(placed?)
     }
 
     /// Looks what the maps really hold; says how many entries are otherwise than they were written.

@@ -352,3 +352,17 @@ fn a_director_that_takes_over_thinks_what_the_one_before_thought() {
     };
     assert_eq!((state(0), state(1)), (State::Up, State::Drained));
 }
+
+#[test]
+fn at_most_everybody_is_there_and_up() {
+    let config = config(|it| {
+        it.sorry_server = Some(SORRY);
+        it.real_servers[0].check = Some(check());
+        (it.quorum, it.quorum_hysteresis) = (8, 2);
+        (it.follow_load, it.slow_start) = (true, Duration::from_secs(20));
+    });
+    let [service] = &Director::at_most(config, Instant::now())[..] else { panic!("one service") };
+    assert!(service.sorry_server.is_some());
+    let weights: Vec<_> = service.real_servers.iter().map(|it| it.weight.0).collect();
+    assert_eq!(weights, [100, 100]);
+}

@@ -56,5 +56,7 @@ pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Ser
 pub fn place(placement: &mut Placement, services: &[Service]) -> Tables {
     let interfaces = BTreeMap::from([(world::INTERFACE, MacAddr(world::DIRECTOR_MAC))]);
     let (now, clock) = (Instant::now(), Clock::new(250, 0, Instant::now()));
-    placement.place(services, &interfaces, &clock, now).expect("room for the services")
+    let (tables, placed) = placement.place(services, &interfaces, &clock, now);
+    placed.expect("room for the services");
+    tables
 }

@@ -43,6 +43,13 @@ fn clock() -> Clock {
     Clock::new(250, 0, Instant::now())
 }
 
+/// The tables of services that there is room for.
+fn placed(placement: &mut Placement, services: &[Service], now: Instant) -> Tables {
+    let (tables, placed) = placement.place(services, &BTreeMap::new(), &clock(), now);
+    assert_eq!(placed, Ok(()));
+    tables
+}
+
 /// Carries a plan out on `actual` alone, and checks that no write refers to what is not there.
 fn carry_out(wanted: &Tables, actual: &mut Tables) -> Vec<MapWrite> {
     let writes = plan(wanted, actual);
@@ -63,16 +70,15 @@ fn places_stay_while_other_things_change() {
     let mut placement = Placement::new(1000);
     let mut actual = Tables::default();
     let now = Instant::now();
-    let interfaces = BTreeMap::from([(7, MacAddr([2, 0, 0, 0, 0, 3]))]);
 
     let first = [service(80, &[(11, 3), (12, 1)]), service(443, &[(11, 1)])];
-    let tables = placement.place(&first, &interfaces, &clock(), now).unwrap();
+    let tables = placed(&mut placement, &first, now);
     carry_out(&tables, &mut actual);
     let id = placement.service(&first[1].id);
     let index = placement.real_server(&first[1].id, Ipv4Addr::new(10, 77, 0, 11).into());
 
     let second = [service(443, &[(11, 1), (13, 2)])];
-    let tables = placement.place(&second, &interfaces, &clock(), now).unwrap();
+    let tables = placed(&mut placement, &second, now);
     carry_out(&tables, &mut actual);
     assert_eq!(placement.service(&second[0].id), id);
     assert_eq!(placement.real_server(&second[0].id, Ipv4Addr::new(10, 77, 0, 11).into()), index);
@@ -85,14 +91,10 @@ fn a_change_of_weight_is_new_turns_and_one_write_of_the_service() {
     let mut placement = Placement::new(1000);
     let mut actual = Tables::default();
     let now = Instant::now();
-    let tables = placement
-        .place(&[service(80, &[(11, 3), (12, 1)])], &BTreeMap::new(), &clock(), now)
-        .unwrap();
+    let tables = placed(&mut placement, &[service(80, &[(11, 3), (12, 1)])], now);
     carry_out(&tables, &mut actual);
 
-    let tables = placement
-        .place(&[service(80, &[(11, 3), (12, 2)])], &BTreeMap::new(), &clock(), now)
-        .unwrap();
+    let tables = placed(&mut placement, &[service(80, &[(11, 3), (12, 2)])], now);
     let writes = carry_out(&tables, &mut actual);
     assert!(
         matches!(
@@ -109,26 +111,13 @@ fn a_change_of_weight_is_new_turns_and_one_write_of_the_service() {
 }
 
 #[test]
-fn too_much_changes_nothing() {
-    let mut placement = Placement::new(1000);
-    let now = Instant::now();
-    let good = [service(80, &[(11, 1)])];
-    placement.place(&good, &BTreeMap::new(), &clock(), now).unwrap();
-
-    let many: Vec<_> = (1..=18).map(|port| service(port, &[(11, 40_000), (12, 20_001)])).collect();
-    assert_eq!(placement.place(&many, &BTreeMap::new(), &clock(), now), Err(PlacementError::Slots));
-    assert_eq!(placement.service(&good[0].id), Some(0));
-    assert_eq!(placement.service(&many[0].id), None);
-}
-
-#[test]
 fn who_keeps_its_connections_stays_until_they_are_gone() {
     let mut placement = Placement::new(1000);
     let now = Instant::now();
     let place = |placement: &mut Placement, weights| {
         let mut service = service(80, weights);
         service.lost_connections = LostConnections::Keep;
-        let tables = placement.place(&[service], &BTreeMap::new(), &clock(), now).unwrap();
+        let tables = placed(placement, &[service], now);
         (tables.real_servers.len(), tables.slots.values().map(Vec::len).sum::<usize>())
     };
     assert_eq!(place(&mut placement, &[(11, 1), (12, 1)]), (2, 2));
@@ -140,12 +129,71 @@ fn who_keeps_its_connections_stays_until_they_are_gone() {
     assert!(!placement.release(|_| false), "11 is wanted, with connections or without");
 }
 
+/// What there is no room for is told, and left out; everything else is as it should be.
 #[test]
-fn there_is_room_for_so_many_real_servers_and_no_more() {
-    let mut placement = Placement::new(2);
-    let mut place = |weights| {
-        placement.place(&[service(80, weights)], &BTreeMap::new(), &clock(), Instant::now())
+fn what_has_no_room_is_in_nobodys_way() {
+    let now = Instant::now();
+    let mut placement = Placement::new(4);
+    let services = [
+        service(80, &[(11, 1), (12, 1)]),
+        service(81, &[(13, 1), (14, 1), (15, 1)]),
+        service(82, &[]),
+    ];
+    let (tables, error) = placement.place(&services, &BTreeMap::new(), &clock(), now);
+    assert_eq!(error, Err(PlacementError::RealServers(services[1].id)));
+    assert_eq!(tables.services.len(), 3);
+    let n_slots = |tables: &Tables| tables.services.values().map(|it| it.n_slots).sum::<u32>();
+    assert_eq!((tables.real_servers.len(), n_slots(&tables)), (4, 4));
+    // So a change of another service is followed.
+    let mut changed = services.clone();
+    changed[0].real_servers[0].weight = Weight(0);
+    let (tables, error) = placement.place(&changed, &BTreeMap::new(), &clock(), now);
+    assert_eq!(error, Err(PlacementError::RealServers(services[1].id)));
+    assert_eq!(n_slots(&tables), 3);
+
+    let mut comparing = service(80, &[]);
+    comparing.scheduler = Scheduler::Wlc;
+    let template = services[0].real_servers[0];
+    comparing.real_servers.extend((0..1025u16).map(|host| {
+        let [a, b] = host.to_be_bytes();
+        RealServer { address: Ipv4Addr::new(10, 1, a, b).into(), ..template }
+    }));
+    let both = [comparing, service(81, &[(13, 1)])];
+    let (tables, error) = Placement::new(2000).place(&both, &BTreeMap::new(), &clock(), now);
+    let (service, scheduler) = (both[0].id, Scheduler::Wlc);
+    assert_eq!(error, Err(PlacementError::RealServersOf { service, scheduler }));
+    assert_eq!(n_slots(&tables), 1025);
+}
+
+/// No service gets the slots of another, not even before the last of the writes.
+#[test]
+fn where_new_slots_have_no_room_the_old_are_written_over() {
+    let now = Instant::now();
+    let mut placement = Placement::new(1000);
+    let mut actual = Tables::default();
+    // Four slots each become five.
+    placement.free_slots = Ranges::new(22);
+    let services = |turned: bool| -> Vec<_> {
+        let weights = if turned { [(11, 1), (12, 4)] } else { [(11, 3), (12, 1)] };
+        (1..=3).map(|port| service(port, &weights)).collect()
     };
-    assert!(place(&[(11, 1), (12, 1)]).is_ok());
-    assert_eq!(place(&[(11, 1), (12, 1), (13, 1)]), Err(PlacementError::RealServers));
+    carry_out(&placed(&mut placement, &services(false), now), &mut actual);
+    let (tables, error) = placement.place(&services(true), &BTreeMap::new(), &clock(), now);
+    assert_eq!(error, Err(PlacementError::Slots(services(true)[2].id)));
+    for service in actual.services.values() {
+        let servers: BTreeSet<_> = actual.slots[&service.first_slot].iter().collect();
+        // Before any service is pointed to others.
+        for (&first, slots) in &tables.slots {
+            let theirs = first..first + slots.len() as u32;
+            let overlaps = theirs.start < service.first_slot + service.n_slots
+                && theirs.end > service.first_slot;
+            assert!(!overlaps || slots.iter().all(|slot| servers.contains(slot)));
+        }
+    }
+    for write in plan(&tables, &actual) {
+        actual.note(&write);
+    }
+    assert_eq!(plan(&tables, &actual), []);
+    // A moment later there is room.
+    carry_out(&placed(&mut placement, &services(true), now + GRACE), &mut actual);
 }
