@@ -103,7 +103,7 @@ abi! {
     }
 
     /// One real server of one virtual service.
-    pub struct RealServer = 48 {
+    pub struct RealServer = 52 {
         /// Where its frames go: the MAC of the real server.
         pub mac: [u8; 6],
         /// Where they come from: the MAC of the director on that interface.
@@ -120,6 +120,15 @@ abi! {
         pub weight: u32,
         /// Real IP address, for who reads a dump; IPv4 as `::ffff:a.b.c.d`.
         pub address: [u8; 16],
+        /// What its checks say: one of [`real_server_health`]. This and what follows is for the next
+        /// lvsd, which goes on with it; the program does not care.
+        pub health: u8,
+        /// What it reports of itself: bits of [`real_server_reports`].
+        pub reports: u8,
+        /// The share of its weight that follows from its load reports, in percent.
+        pub load_share: u8,
+        /// The share that it has again since it is back from a failure, in percent.
+        pub risen: u8,
     }
 
     /// How busy a real server is. lvsd writes the limits; the program counts, and lvsd mends the
@@ -280,6 +289,26 @@ pub mod real_server_state {
     pub const DOWN: u32 = 3;
 }
 
+/// Values of [`RealServer::health`].
+pub mod real_server_health {
+    /// Nobody knows yet.
+    pub const CHECKING: u8 = 0;
+    /// It answers, or nobody asks.
+    pub const UP: u8 = 1;
+    /// It does not answer.
+    pub const DOWN: u8 = 2;
+}
+
+/// Bits of [`RealServer::reports`].
+pub mod real_server_reports {
+    /// Its operator wants that it gets no new connections.
+    pub const DRAIN: u8 = 1;
+    /// Its operator wants that it is out of service.
+    pub const MAINTENANCE: u8 = 2;
+    /// It is down.
+    pub const DOWN: u8 = 4;
+}
+
 /// [`RealServer::vlan`]: its frames keep the tags that they came with.
 pub const SAME_VLAN: u32 = u32::MAX;
 
@@ -305,6 +334,8 @@ pub mod scheduler {
 pub mod service_flags {
     /// Every datagram is scheduled for itself, and no connection remembered.
     pub const ONE_PACKET: u16 = 1;
+    /// It has too few real servers. For the next lvsd; the program does not care.
+    pub const NO_QUORUM: u16 = 2;
 }
 
 impl core::ops::AddAssign for Traffic {

@@ -145,11 +145,11 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         false => Tables::default(),
     };
     let start = match (config.director.on_restart, dataplane.was_forwarding()) {
-        (OnRestart::Keep, true) if takes_over => Start::From(restored(&held).collect()),
+        (OnRestart::Keep, true) if takes_over => Start::From(restored(&held)),
         (OnRestart::Keep, true) => Start::Trusting,
         (OnRestart::Keep, false) | (OnRestart::Check, _) => Start::Checking,
     };
-    let director = Director::new(config, start);
+    let director = Director::new(config, start, Instant::now());
     let (checker, mut outcomes) = Checker::new();
     let (poller, mut reports) = Poller::new();
     let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);

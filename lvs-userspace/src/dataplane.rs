@@ -20,7 +20,7 @@ use std::{io, net::IpAddr};
 use lvs_common::{abi::Traffic, fate::Fate};
 
 pub use clock::Clock;
-pub use placement::{Placement, PlacementError, Restored, restored};
+pub use placement::{Placement, PlacementError, Remembered, Restored, RestoredServer, restored};
 pub use plan::{Limits, MapWrite, Tables, plan};
 pub use preflight::{PreflightError, check_bpffs, preflight};
 pub use question::{Flag, Question, QuestionError};
@@ -46,6 +46,8 @@ pub struct Service {
     pub lost_connections: LostConnections,
     /// Who takes new connections when no real server does.
     pub sorry_server: Option<RealServer>,
+    /// Whether it has enough real servers.
+    pub has_quorum: bool,
     /// Its real servers.
     pub real_servers: Vec<RealServer>,
 }
@@ -67,6 +69,8 @@ pub struct RealServer {
     pub neighbour: Option<Neighbour>,
     /// Whether it is out of service: its connections are lost ones.
     pub is_down: bool,
+    /// What the next lvsd must know of it.
+    pub remembered: Remembered,
 }
 
 /// Where a real server is on the network.

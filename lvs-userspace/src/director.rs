@@ -18,7 +18,7 @@ pub use start::Start;
 
 use crate::{
     config::{Config, RealServer, VirtualService},
-    dataplane::{self, Neighbour},
+    dataplane::{self, Neighbour, Remembered},
     health::{Check, Health, Target},
     load::Standing,
     model::{Scheduler, ServiceId, Weight},
@@ -108,6 +108,8 @@ pub struct Director {
     states: BTreeMap<Target, State>,
     /// The services that have too few real servers.
     without_quorum: BTreeSet<ServiceId>,
+    /// Those that had too few before this lvsd.
+    lost_before: BTreeSet<ServiceId>,
     /// What has changed and was not told yet.
     changes: Vec<Change>,
 }
@@ -115,7 +117,7 @@ pub struct Director {
 impl Director {
     /// A director that knows its configuration, and what it starts from.
     #[must_use]
-    pub fn new(config: Config, start: Start) -> Self {
+    pub fn new(config: Config, start: Start, now: Instant) -> Self {
         let mut director = Self {
             config,
             neighbours: BTreeMap::new(),
@@ -125,9 +127,10 @@ impl Director {
             recovered: BTreeMap::new(),
             states: BTreeMap::new(),
             without_quorum: BTreeSet::new(),
+            lost_before: BTreeSet::new(),
             changes: Vec::new(),
         };
-        director.start(start);
+        director.start(start, now);
         director
     }
 
@@ -140,6 +143,8 @@ impl Director {
                 (target, self.state(service, it))
             })
             .collect();
+        // Whether there were too few while not all were found yet says nothing.
+        self.without_quorum = std::mem::take(&mut self.lost_before);
         self.find_quorums("");
         self.changes.clear();
     }
@@ -342,6 +347,7 @@ impl Director {
             one_packet: service.one_packet,
             lost_connections: service.lost_connections,
             sorry_server: service.sorry_server.and_then(|it| self.wanted_sorry_server(it)),
+            has_quorum: self.has_quorum(&service.id),
             real_servers: service
                 .real_servers
                 .iter()
@@ -367,6 +373,27 @@ impl Director {
             latency_us: self.latency_us.get(&target).copied(),
             is_down: effective.is_down,
             neighbour: self.neighbours.get(&address).copied(),
+            remembered: self.remembered(service, real_server, now),
+        }
+    }
+
+    /// What the next lvsd must know of a real server.
+    fn remembered(
+        &self,
+        service: &VirtualService,
+        real_server: &RealServer,
+        now: Instant,
+    ) -> Remembered {
+        let target = Target { service: service.id, real_server: real_server.address };
+        let recovery = self.recovered.get(&target);
+        let risen = recovery.map_or(100, |it| it.share_at(now, service.slow_start));
+        Remembered {
+            health: match real_server.check {
+                Some(_) => self.health(&target),
+                None => Health::Up,
+            },
+            standing: self.standings.get(&real_server.address).copied().unwrap_or_default(),
+            risen: u8::try_from(risen).unwrap_or(100),
         }
     }
 
@@ -381,6 +408,7 @@ impl Director {
             latency_us: None,
             is_down: false,
             neighbour: Some(neighbour),
+            remembered: Remembered::default(),
         })
     }
 }

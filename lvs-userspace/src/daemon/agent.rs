@@ -118,7 +118,7 @@ impl Agent {
     /// Goes on where the lvsd before has ended: its real servers are where they were, and its
     /// connections are known.
     pub(super) fn take_over(&mut self) {
-        for before in restored(self.tables.actual()) {
+        for before in restored(self.tables.actual()).real_servers {
             if let Some(Neighbour { mac, .. }) = before.neighbour {
                 self.reach.remember(before.address, mac);
             }

@@ -3,6 +3,7 @@
 
 mod ids;
 mod ranges;
+mod remembered;
 mod restore;
 
 use std::{
@@ -27,7 +28,8 @@ use crate::{
 };
 use ids::Ids;
 use ranges::{GRACE, Ranges};
-pub use restore::{Restored, restored};
+pub use remembered::Remembered;
+pub use restore::{Restored, RestoredServer, restored};
 
 /// Why there is no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -223,7 +225,7 @@ impl Placement {
             sorry_server,
             persistence: persistence.map_or(0, |it| clock.units(it.timeout).max(1)),
             scheduler: service.scheduler.kind(),
-            flags: if service.one_packet { service_flags::ONE_PACKET } else { 0 },
+            flags: flags(service),
             granularity: granularity(service),
         };
         let vip = mapped(service.id.address);
@@ -318,9 +320,17 @@ fn granularity(service: &Service) -> u16 {
     }
 }
 
+fn flags(service: &Service) -> u16 {
+    let one_packet = if service.one_packet { service_flags::ONE_PACKET } else { 0 };
+    let quorum = if service.has_quorum { 0 } else { service_flags::NO_QUORUM };
+    one_packet | quorum
+}
+
 fn entry(real_server: &RealServer, service: u32, lost: LostConnections) -> abi::RealServer {
     let weight = u32::from(real_server.weight.0);
     let address = mapped(real_server.address);
+    let entry = abi::RealServer { service, weight, address, ..bytemuck::Zeroable::zeroed() };
+    let entry = real_server.remembered.note(entry);
     match real_server.neighbour {
         Some(at) => abi::RealServer {
             mac: at.mac.0,
@@ -330,20 +340,15 @@ fn entry(real_server: &RealServer, service: u32, lost: LostConnections) -> abi::
                 LostConnections::Reschedule if real_server.is_down => real_server_state::DOWN,
                 LostConnections::Reschedule | LostConnections::Keep => real_server_state::READY,
             },
-            service,
             vlan: at.vlan.map_or(SAME_VLAN, u32::from),
-            weight,
-            address,
+            ..entry
         },
         None => abi::RealServer {
             state: match lost {
                 LostConnections::Reschedule => real_server_state::DOWN,
                 LostConnections::Keep => real_server_state::NEIGHBOUR_UNKNOWN,
             },
-            service,
-            weight,
-            address,
-            ..bytemuck::Zeroable::zeroed()
+            ..entry
         },
     }
 }

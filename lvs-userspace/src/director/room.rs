@@ -18,7 +18,7 @@ impl Director {
     /// have room for these, they have room for whatever becomes of the real servers.
     #[must_use]
     pub fn at_most(config: Config, now: Instant) -> Vec<dataplane::Service> {
-        let mut director = Self::new(config, Start::Trusting);
+        let mut director = Self::new(config, Start::Trusting, now);
         let everybody = director.real_server_addresses();
         director.neighbours = everybody.into_iter().map(|it| (it, SOMEWHERE)).collect();
         director.wanted(now)

@@ -1,12 +1,15 @@
 //! What is known when lvsd starts: nothing, or what the lvsd before has left in the maps.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use super::{Director, effective::parts};
+use super::{Director, Recovery};
 use crate::{
-    dataplane::Restored,
+    dataplane::{Remembered, Restored},
     health::{Health, Target},
-    load::{Admin, Standing},
+    load::Standing,
 };
 
 /// What is known at the start of the real servers.
@@ -17,54 +20,55 @@ pub enum Start {
     /// They are up until a check says otherwise.
     Trusting,
     /// What the lvsd before has left in the maps.
-    From(Vec<Restored>),
+    From(Restored),
 }
 
 impl Director {
-    pub(super) fn start(&mut self, start: Start) {
-        let target = |(service, address)| Target { service, real_server: address };
+    pub(super) fn start(&mut self, start: Start, now: Instant) {
         match start {
             Start::Checking => {}
             Start::Trusting => {
-                let all: Vec<_> =
-                    self.all().map(|(service, it)| (service.id, it.address)).collect();
-                self.health.extend(all.into_iter().map(|it| (target(it), Health::Up)));
+                let all: Vec<_> = self.checks().map(|(target, _)| target).collect();
+                self.health.extend(all.into_iter().map(|target| (target, Health::Up)));
             }
-            Start::From(before) => {
-                let before: BTreeMap<_, _> =
-                    before.into_iter().map(|it| ((it.service, it.address), it)).collect();
-                let mut found = Vec::new();
-                for (service, real_server) in self.all() {
-                    let name = (service.id, real_server.address);
-                    let Some(before) = before.get(&name) else { continue };
-                    let whole = u32::from(real_server.weight.0) * parts(service);
-                    // Without weight it failed, unless it is to have none, or was drained.
-                    let is_out = before.weight == 0 && whole > 0 && !real_server.drain;
-                    let is_drained = is_out && service.follow_load && !service.inhibit_on_failure;
-                    let failed = before.is_down || (is_out && !is_drained);
-                    let standing = service.follow_load.then(|| Standing {
-                        share: share(before.weight, whole),
-                        admin: if is_drained { Admin::Drain } else { Admin::Ready },
-                        is_down: false,
-                    });
-                    found.push((name, failed, standing));
-                }
-                for (name, failed, standing) in found {
-                    let health = if failed { Health::Down } else { Health::Up };
-                    self.health.insert(target(name), health);
-                    if let Some(standing) = standing.filter(|_| !failed) {
-                        self.standings.insert(name.1, standing);
+            Start::From(Restored { real_servers, without_quorum }) => {
+                let before: BTreeMap<_, _> = real_servers
+                    .into_iter()
+                    .map(|it| (Target { service: it.service, real_server: it.address }, it))
+                    .collect();
+                let found: Vec<_> = self
+                    .all()
+                    .filter_map(|(service, real_server)| {
+                        let address = real_server.address;
+                        let target = Target { service: service.id, real_server: address };
+                        let Remembered { health, standing, risen } =
+                            before.get(&target)?.remembered;
+                        let share = u32::from(risen);
+                        let recovery =
+                            Recovery { since: before_now(service.slow_start, share, now), share };
+                        let health = real_server.check.is_some().then_some(health);
+                        let standing = service.follow_load.then_some(standing);
+                        Some((target, health, standing, recovery))
+                    })
+                    .collect();
+                for (target, health, standing, recovery) in found {
+                    self.health.extend(health.map(|it| (target, it)));
+                    let standing = standing.filter(|it| *it != Standing::default());
+                    self.standings.extend(standing.map(|it| (target.real_server, it)));
+                    if recovery.share < 100 {
+                        self.recovered.insert(target, recovery);
                     }
                 }
+                self.lost_before = without_quorum;
             }
         }
     }
 }
 
-/// The share of a weight that is in force, in percent; all of it if there is none.
-fn share(weight: u32, whole: u32) -> u16 {
-    match (weight * 100).checked_div(whole) {
-        Some(share @ 1..=100) => share as u16,
-        Some(_) | None => 100,
-    }
+/// When somebody was back who has this share of its weight now, in percent.
+fn before_now(slow_start: Duration, share: u32, now: Instant) -> Instant {
+    now.checked_sub(slow_start * share / 100).unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,22 +3,21 @@ use std::{net::Ipv4Addr, time::Duration};
 use super::*;
 use crate::{
     alert, config,
-    dataplane::Restored,
     health::{Kind, Via},
     load::{self, Admin},
     model::{MacAddr, Protocol},
 };
 
-const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 11));
-const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 12));
-const SORRY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 99));
-const SERVICE: ServiceId = ServiceId {
+pub(super) const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 11));
+pub(super) const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 12));
+pub(super) const SORRY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 99));
+pub(super) const SERVICE: ServiceId = ServiceId {
     protocol: Protocol::Tcp,
     address: IpAddr::V4(Ipv4Addr::new(10, 77, 0, 100)),
     port: 80,
 };
-const TARGET: Target = Target { service: SERVICE, real_server: FIRST };
-const THERE: Neighbour = Neighbour {
+pub(super) const TARGET: Target = Target { service: SERVICE, real_server: FIRST };
+pub(super) const THERE: Neighbour = Neighbour {
     mac: MacAddr([2, 0, 0, 0, 0, 11]),
     interface: 2,
     source_mac: MacAddr([2, 0, 0, 0, 0, 3]),
@@ -26,7 +25,7 @@ const THERE: Neighbour = Neighbour {
 };
 
 /// Two real servers of weight 5, and what is changed of that.
-fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
+pub(super) fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
     let real_server = |address| RealServer {
         address,
         weight: Weight(5),
@@ -67,7 +66,7 @@ fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
 }
 
 /// A check that is never made here.
-fn check() -> Check {
+pub(super) fn check() -> Check {
     Check {
         kind: Kind::Tcp,
         port: None,
@@ -82,15 +81,15 @@ fn check() -> Check {
 }
 
 /// The director, on a clock of its own.
-struct Bench {
-    director: Director,
-    now: Instant,
+pub(super) struct Bench {
+    pub(super) director: Director,
+    pub(super) now: Instant,
 }
 
 impl Bench {
     /// All neighbours are known.
-    fn new(change: impl FnOnce(&mut VirtualService)) -> Self {
-        let director = Director::new(config(change), Start::Checking);
+    pub(super) fn new(change: impl FnOnce(&mut VirtualService)) -> Self {
+        let director = Director::new(config(change), Start::Checking, Instant::now());
         let mut bench = Self { director, now: Instant::now() };
         for address in [FIRST, SECOND, SORRY] {
             bench.handle(Event::Neighbour(address, Some(THERE)));
@@ -99,33 +98,33 @@ impl Bench {
         bench
     }
 
-    fn handle(&mut self, event: Event) -> bool {
+    pub(super) fn handle(&mut self, event: Event) -> bool {
         self.director.handle(event, self.now)
     }
 
-    fn health(&mut self, health: Health) -> bool {
+    pub(super) fn health(&mut self, health: Health) -> bool {
         self.handle(Event::Health(TARGET, health, "so it is".to_owned()))
     }
 
-    fn load(&mut self, standing: Standing) -> bool {
+    pub(super) fn load(&mut self, standing: Standing) -> bool {
         self.handle(Event::Load(FIRST, standing, "it says so".to_owned()))
     }
 
-    fn weights(&self) -> Vec<u16> {
+    pub(super) fn weights(&self) -> Vec<u16> {
         let service = &self.director.wanted(self.now)[0];
         service.real_servers.iter().map(|it| it.weight.0).collect()
     }
 
-    fn first(&self) -> dataplane::RealServer {
+    pub(super) fn first(&self) -> dataplane::RealServer {
         self.director.wanted(self.now)[0].real_servers[0]
     }
 
-    fn effective(&self) -> Effective {
+    pub(super) fn effective(&self) -> Effective {
         let service = &self.director.config.virtual_services[0];
         self.director.effective(service, &service.real_servers[0], self.now)
     }
 
-    fn changes(&mut self) -> Vec<(Option<IpAddr>, State, State)> {
+    pub(super) fn changes(&mut self) -> Vec<(Option<IpAddr>, State, State)> {
         let changes = self.director.take_changes();
         changes.into_iter().map(|it| (it.real_server, it.from, it.to)).collect()
     }
@@ -133,8 +132,9 @@ impl Bench {
 
 #[test]
 fn a_real_server_takes_connections_while_it_can_be_reached() {
-    let director = Director::new(config(|_| {}), Start::Checking);
-    let mut bench = Bench { director, now: Instant::now() };
+    let now = Instant::now();
+    let director = Director::new(config(|_| {}), Start::Checking, now);
+    let mut bench = Bench { director, now };
     assert_eq!(bench.weights(), [0, 0]);
 
     assert!(bench.handle(Event::Neighbour(FIRST, Some(THERE))));
@@ -308,49 +308,6 @@ fn with_too_few_real_servers_the_sorry_server_serves() {
     let bench = Bench::new(|it| it.quorum = 100);
     assert_eq!(bench.weights(), [5, 5]);
     assert!(!bench.director.has_quorum(&SERVICE));
-}
-
-#[test]
-fn a_director_that_takes_over_thinks_what_the_one_before_thought() {
-    let restored = |address, weight, is_down| Restored {
-        index: 1,
-        service: SERVICE,
-        address,
-        weight,
-        is_down,
-        neighbour: None,
-    };
-    let config = config(|it| {
-        it.real_servers.iter_mut().for_each(|it| it.check = Some(check()));
-    });
-    let health = |start| {
-        let director = Director::new(config.clone(), start);
-        [FIRST, SECOND]
-            .map(|real_server| director.health(&Target { service: SERVICE, real_server }))
-    };
-    assert_eq!(health(Start::Checking), [Health::Checking; 2]);
-    assert_eq!(health(Start::Trusting), [Health::Up; 2]);
-    let before = vec![restored(FIRST, 5, false), restored(SECOND, 5, true)];
-    assert_eq!(health(Start::From(before)), [Health::Up, Health::Down]);
-    let before = vec![restored(FIRST, 0, false)];
-    assert_eq!(health(Start::From(before)), [Health::Down, Health::Checking]);
-
-    // Where load reports are followed, what they said holds until the next.
-    let mut following = config.clone();
-    following.virtual_services[0].follow_load = true;
-    let before = vec![restored(FIRST, 35, false), restored(SECOND, 0, false)];
-    let mut director = Director::new(following, Start::From(before));
-    for address in [FIRST, SECOND] {
-        director.handle(Event::Neighbour(address, Some(THERE)), Instant::now());
-    }
-    director.begin();
-    let service = &director.wanted(Instant::now())[0];
-    assert_eq!(service.real_servers.iter().map(|it| it.weight.0).collect::<Vec<_>>(), [35, 0]);
-    let state = |at: usize| {
-        let service = &director.config().virtual_services[0];
-        director.state(service, &service.real_servers[at])
-    };
-    assert_eq!((state(0), state(1)), (State::Up, State::Drained));
 }
 
 #[test]

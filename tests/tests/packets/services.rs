@@ -8,7 +8,7 @@ use std::{
 
 use lvs_userspace::{
     config::LostConnections,
-    dataplane::{Clock, Neighbour, Placement, RealServer, Service, Tables},
+    dataplane::{Clock, Neighbour, Placement, RealServer, Remembered, Service, Tables},
     model::{MacAddr, Protocol, Scheduler, ServiceId, Weight},
 };
 
@@ -34,6 +34,7 @@ pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Ser
         lower_threshold: 0,
         latency_us: None,
         is_down: false,
+        remembered: Remembered::default(),
         neighbour: Some(Neighbour {
             mac: MacAddr(mac(number)),
             interface: world::INTERFACE,
@@ -48,6 +49,7 @@ pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Ser
         one_packet: false,
         lost_connections: LostConnections::Reschedule,
         sorry_server: None,
+        has_quorum: true,
         real_servers: servers.iter().map(real_server).collect(),
     }
 }

@@ -155,7 +155,7 @@ impl Builder {
             service: place.service,
             vlan: SAME_VLAN,
             weight: 1,
-            address: [0; 16],
+            ..bytemuck::Zeroable::zeroed()
         };
         change(&mut real_server);
         self.tables.real_servers.insert(place.index, real_server);

@@ -1,57 +1,73 @@
 //! Reads out of maps that an earlier lvsd has filled who had which place, and in which state.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
 };
 
-use lvs_common::abi::{self, SAME_VLAN, real_server_state};
+use lvs_common::abi::{self, SAME_VLAN, service_flags};
 
-use super::Placement;
+use super::{Placement, Remembered};
 use crate::{
     dataplane::{Neighbour, Tables},
     model::{MacAddr, Protocol, ServiceId},
 };
 
+/// What an earlier lvsd has left in the maps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The real servers.
+    pub real_servers: Vec<RestoredServer>,
+    /// The services that had too few of them.
+    pub without_quorum: BTreeSet<ServiceId>,
+}
+
 /// A real server of a service, as the maps have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// Its place.
-    pub index: u32,
+pub struct RestoredServer {
     /// The virtual service.
     pub service: ServiceId,
     /// Address of the real server.
     pub address: IpAddr,
-    /// Weight in force.
-    pub weight: u32,
-    /// Whether it is out of service.
-    pub is_down: bool,
+    /// What was thought of it.
+    pub remembered: Remembered,
     /// Where it is, if that is known.
     pub neighbour: Option<Neighbour>,
 }
 
-/// The real servers that the maps hold.
-pub fn restored(tables: &Tables) -> impl Iterator<Item = Restored> {
-    let services: BTreeMap<u32, ServiceId> = tables
-        .services
-        .iter()
-        .filter_map(|(key, service)| Some((service.id, service_id(key)?)))
-        .collect();
-    tables.real_servers.iter().filter_map(move |(&index, entry)| {
+/// What the maps hold.
+#[must_use]
+pub fn restored(tables: &Tables) -> Restored {
+    let real_servers = places(tables).map(|(_, (service, address), entry)| {
         let neighbour = Neighbour {
             mac: MacAddr(entry.mac),
             interface: entry.interface,
             source_mac: MacAddr(entry.source_mac),
             vlan: (entry.vlan != SAME_VLAN).then_some(u16::try_from(entry.vlan).ok()).flatten(),
         };
-        Some(Restored {
-            index,
-            service: *services.get(&entry.service)?,
-            address: address(entry.address),
-            weight: entry.weight,
-            is_down: entry.state != real_server_state::READY,
+        RestoredServer {
+            service,
+            address,
+            remembered: Remembered::of(entry),
             neighbour: (entry.mac != [0; 6]).then_some(neighbour),
-        })
+        }
+    });
+    let without = tables.services.iter().filter(|(_, it)| it.flags & service_flags::NO_QUORUM != 0);
+    Restored {
+        real_servers: real_servers.collect(),
+        without_quorum: without.filter_map(|(key, _)| service_id(key)).collect(),
+    }
+}
+
+/// The real servers that the maps hold: place, name and entry.
+fn places(tables: &Tables) -> impl Iterator<Item = (u32, (ServiceId, IpAddr), &abi::RealServer)> {
+    let services: BTreeMap<u32, ServiceId> = tables
+        .services
+        .iter()
+        .filter_map(|(key, service)| Some((service.id, service_id(key)?)))
+        .collect();
+    tables.real_servers.iter().filter_map(move |(&index, entry)| {
+        Some((index, (*services.get(&entry.service)?, address(entry.address)), entry))
     })
 }
 
@@ -72,11 +88,8 @@ impl Placement {
                 placement.placed_slots.insert(id, (service.first_slot, slots));
             }
         }
-        for Restored { index, service, address, .. } in restored(tables) {
-            let name = (service, address);
-            if placement.real_servers.restore(name, index)
-                && let Some(entry) = tables.real_servers.get(&index)
-            {
+        for (index, name, entry) in places(tables) {
+            if placement.real_servers.restore(name, index) {
                 placement.lingering.insert(name, *entry);
             }
         }

@@ -19,6 +19,7 @@ pub(crate) fn service(port: u16, weights: &[(u8, u16)]) -> Service {
         one_packet: false,
         lost_connections: LostConnections::Reschedule,
         sorry_server: None,
+        has_quorum: true,
         real_servers: weights
             .iter()
             .map(|&(host, weight)| RealServer {
@@ -28,6 +29,7 @@ pub(crate) fn service(port: u16, weights: &[(u8, u16)]) -> Service {
                 lower_threshold: 0,
                 latency_us: None,
                 is_down: false,
+                remembered: Remembered::default(),
                 neighbour: Some(Neighbour {
                     mac: MacAddr([2, 0, 0, 0, 0, host]),
                     interface: 7,
