@@ -8,7 +8,7 @@ impl Director {
     /// Notes the services that have come to have enough real servers, or too few.
     pub(super) fn find_quorums(&mut self, reason: &str) {
         let mut changes = Vec::new();
-        for service in self.config.virtual_services.iter().filter(|it| it.quorum > 0) {
+        for service in &self.config.virtual_services {
             let had = !self.without_quorum.contains(&service.id);
             let weight = self.weight_up(service);
             // Different limits for the two ways, so that one real server that comes and goes does
@@ -16,7 +16,8 @@ impl Director {
             let has = if had {
                 weight + service.quorum_hysteresis >= service.quorum
             } else {
-                weight >= service.quorum + service.quorum_hysteresis
+                // Who has a quorum no longer can't be without it.
+                service.quorum == 0 || weight >= service.quorum + service.quorum_hysteresis
             };
             if has != had {
                 changes.push((service.id, has, weight, service.quorum));

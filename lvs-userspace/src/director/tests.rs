@@ -311,6 +311,21 @@ fn with_too_few_real_servers_the_sorry_server_serves() {
 }
 
 #[test]
+fn who_has_a_quorum_no_longer_is_not_without_it() {
+    let with_quorum = |quorum| {
+        move |it: &mut VirtualService| {
+            it.sorry_server = Some(SORRY);
+            it.quorum = quorum;
+        }
+    };
+    let mut bench = Bench::new(with_quorum(11));
+    assert_eq!(bench.weights(), [0, 0]);
+    bench.director.reconfigure(config(with_quorum(0)));
+    assert_eq!(bench.weights(), [5, 5]);
+    assert_eq!(bench.changes(), [(None, State::NoQuorum, State::Quorum)]);
+}
+
+#[test]
 fn at_most_everybody_is_there_and_up() {
     let config = config(|it| {
         it.sorry_server = Some(SORRY);

@@ -166,6 +166,10 @@ fn a_quorum_stays_as_it_was_between_its_limits() {
         bench.director.without_quorum = was_lost.then_some(SERVICE).into_iter().collect();
         let next = restart_alike(&bench);
         assert_eq!(next.director.has_quorum(&SERVICE), !was_lost);
+        // And it is lost no longer where there is to be none.
+        let mut config = bench.director.config().clone();
+        (config.virtual_services[0].quorum, config.virtual_services[0].quorum_hysteresis) = (0, 0);
+        assert_eq!(restart(&bench, config).weights(), [5, 4]);
     }
 }
 
