@@ -252,6 +252,47 @@ check = { type = "tcp", quarantine = { failures = 1, within = "0s", time = "1m" 
     );
 }
 
+/// Nobody listens at port 0: such a real server would be down for ever.
+#[test]
+fn checks_know_which_port_they_ask() {
+    check_errors(
+        r#"[director]
+name = "midas"
+interfaces = ["eth0"]
+[[virtual_service]]
+address = "192.0.2.10"
+port = 0
+protocol = "tcp"
+persistence_timeout = "5m"
+check = { type = "tcp" }
+[[virtual_service.real_server]]
+address = "192.0.2.11"
+[[virtual_service.real_server]]
+address = "192.0.2.12"
+check = { type = "http" }
+[[virtual_service.real_server]]
+address = "192.0.2.13"
+check = { type = "http", port = 80 }
+[[virtual_service.real_server]]
+address = "192.0.2.14"
+check = { type = "ping" }
+[[virtual_service.real_server]]
+address = "192.0.2.15"
+check = { type = "exec", command = ["/bin/true"] }
+[[virtual_service.real_server]]
+address = "192.0.2.16"
+check = { type = "none" }
+[[virtual_service.real_server]]
+address = "192.0.2.17"
+check = { type = "ping", port = 80 }
+"#,
+        expect![[r#"
+            lvs.toml:9:9: virtual_service[1].check: the service is for all ports (0): give the check the port that it asks
+            lvs.toml:14:9: virtual_service[1].real_server[2].check: the service is for all ports (0): give the check the port that it asks
+            lvs.toml:29:33: virtual_service[1].real_server[7].check.port: means nothing to a check of type "ping""#]],
+    );
+}
+
 #[test]
 fn load_reports_alerts_and_quorums_that_make_no_sense() {
     check_errors(

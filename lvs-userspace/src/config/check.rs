@@ -9,7 +9,7 @@ use super::{
     Config, ConfigErrors, Connections, Director, LostConnections, OnRestart, Persistence,
     RealServer, Timeouts, VirtualService, XdpMode,
     alerts::alerts,
-    checks::check,
+    checks::{check, check_port},
     error::{Problems, line_and_column},
     reader::{At, Reader},
     room::room,
@@ -182,6 +182,8 @@ fn virtual_service(
 
     let inhibit = section.optional("inhibit_on_failure", boolean);
     let check = check(section.section("check")).flatten();
+    let port_number = port.as_ref().map(|at| at.value);
+    check_port(section, check.as_ref(), port_number);
     let follow_load = section.optional("follow_load", boolean);
     let slow_start = section.optional("slow_start", duration(0..=3600));
     let quorum = section.optional("quorum", number("a sum of weights", 0..=u32::MAX / 2));
@@ -191,8 +193,11 @@ fn virtual_service(
     let mut servers = Vec::new();
     let mut seen_servers = BTreeMap::new();
     for section in section.tables("real_server") {
-        let check = check.clone();
-        servers.push(real_server(section, address.as_ref(), check, &mut seen_servers, text));
+        let own = real_server(&section, address.as_ref(), check.as_ref(), &mut seen_servers, text);
+        if section.is_table("check") {
+            check_port(&section, own.as_ref().and_then(|it| it.check.as_ref()), port_number);
+        }
+        servers.push(own);
     }
     section.unknown_keys();
 
@@ -252,9 +257,9 @@ fn virtual_service(
 }
 
 fn real_server(
-    section: Reader<'_>,
+    section: &Reader<'_>,
     vip: Option<&At<IpAddr>>,
-    service_check: Option<Check>,
+    service_check: Option<&Check>,
     seen: &mut BTreeMap<IpAddr, usize>,
     text: &str,
 ) -> Option<RealServer> {
@@ -269,7 +274,7 @@ fn real_server(
 
     let address = address?;
     if let Some(vip) = vip {
-        check_family(&section, "address", &address, vip);
+        check_family(section, "address", &address, vip);
     }
     let upper_threshold = upper.map_or(0, |at| at.value);
     if let Some(lower) = lower.as_ref().filter(|at| at.value > upper_threshold) {
@@ -289,7 +294,7 @@ fn real_server(
         address: address.value,
         weight: weight.map_or(Weight(1), |at| Weight(at.value)),
         upper_threshold,
-        check: own_check.unwrap_or(service_check),
+        check: own_check.unwrap_or_else(|| service_check.cloned()),
         drain: drain.is_some_and(|at| at.value),
         // As IPVS: three quarters of the upper one.
         lower_threshold: match lower.map_or(0, |at| at.value) {

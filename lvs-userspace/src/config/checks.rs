@@ -62,7 +62,7 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
     let count = |key| section.optional(key, number("a number of checks", 1..=100u32));
     let rise = count("rise").map_or(2, |at| at.value);
     let fall = count("fall").map_or(3, |at| at.value);
-    let port = section.optional("port", number("a port", 1..=u16::MAX)).map(|at| at.value);
+    let port = section.optional("port", number("a port", 1..=u16::MAX));
     let via = section.optional("via", one_of(&VIAS));
 
     let http = Http {
@@ -104,6 +104,10 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         let message = format!("a check of type {name:?} can't go through the VIP");
         section.problem(&via.span, "via", &message);
     }
+    if let Some(port) = port.as_ref().filter(|_| name == "ping") {
+        section.problem(&port.span, "port", "means nothing to a check of type \"ping\"");
+    }
+    let port = port.map(|at| at.value);
     let via = via.map(|at| at.value).unwrap_or_default();
     let kind = match name {
         "none" => return Some(None),
@@ -120,6 +124,15 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         _ => Kind::Exec(command?.value),
     };
     Some(Some(Check { kind, port, via, interval, fast_interval, timeout, rise, fall, quarantine }))
+}
+
+/// Notes that a check in `section` asks the service's own port, if that is all of them.
+pub(super) fn check_port(section: &Reader<'_>, check: Option<&Check>, service_port: Option<u16>) {
+    let asks = |it: &Check| it.port.is_none() && !matches!(it.kind, Kind::Ping | Kind::Exec(_));
+    if service_port == Some(0) && check.is_some_and(asks) {
+        let message = "the service is for all ports (0): give the check the port that it asks";
+        section.complain("check", message);
+    }
 }
 
 /// When a real server that comes and goes is held out.
