@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, Ipv6Addr},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub use effective::Effective;
@@ -23,6 +23,9 @@ use crate::{
     load::Standing,
     model::{Scheduler, ServiceId, Weight},
 };
+
+/// So long it takes to find out that somebody is not there who is asked for by broadcast every second.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Something that may change what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +101,8 @@ struct Recovery {
 pub struct Director {
     config: Config,
     neighbours: BTreeMap<IpAddr, Neighbour>,
+    /// Those that are being looked for, since when: it is too early to say that they are not there.
+    sought: BTreeMap<IpAddr, Instant>,
     health: BTreeMap<Target, Health>,
     latency_us: BTreeMap<Target, u64>,
     /// What the real servers report of themselves.
@@ -121,6 +126,7 @@ impl Director {
         let mut director = Self {
             config,
             neighbours: BTreeMap::new(),
+            sought: BTreeMap::new(),
             health: BTreeMap::new(),
             latency_us: BTreeMap::new(),
             standings: BTreeMap::new(),
@@ -130,6 +136,8 @@ impl Director {
             lost_before: BTreeSet::new(),
             changes: Vec::new(),
         };
+        director.sought =
+            director.real_server_addresses().into_iter().map(|it| (it, now)).collect();
         director.start(start, now);
         director
     }
@@ -156,9 +164,14 @@ impl Director {
 
     /// Goes by another configuration from now on. What is known of who is still there stays known;
     /// who was in service unchecked is thought to be up until a check says otherwise.
-    pub fn reconfigure(&mut self, config: Config) {
+    pub fn reconfigure(&mut self, config: Config, now: Instant) {
         let unchecked: BTreeSet<_> = self.unchecked().collect();
+        let before = self.real_server_addresses();
         self.config = config;
+        let addresses = self.real_server_addresses();
+        self.neighbours.retain(|address, _| addresses.contains(address));
+        self.sought.retain(|address, _| addresses.contains(address));
+        self.sought.extend(addresses.difference(&before).map(|&address| (address, now)));
         let newly: Vec<_> =
             self.checks().map(|(target, _)| target).filter(|it| unchecked.contains(it)).collect();
         self.health.extend(newly.into_iter().map(|target| (target, Health::Up)));
@@ -197,6 +210,7 @@ impl Director {
     pub fn handle(&mut self, event: Event, now: Instant) -> bool {
         let (address, reason) = match event {
             Event::Neighbour(address, Some(neighbour)) => {
+                self.sought.remove(&address);
                 if self.neighbours.insert(address, neighbour) == Some(neighbour) {
                     return false;
                 }
@@ -251,6 +265,15 @@ impl Director {
             recovery.share = share;
             share < 100
         });
+        let missing: Vec<_> = self
+            .sought
+            .extract_if(.., |_, since| now.duration_since(*since) >= PATIENCE)
+            .map(|(address, _)| address)
+            .collect();
+        changed |= !missing.is_empty();
+        for address in missing {
+            self.find_changes(Some(address), "its MAC is not known");
+        }
         changed
     }
 

@@ -101,6 +101,29 @@ fn a_real_server_without_a_network_is_left_out_until_it_has_one() -> Result<()> 
     Ok(())
 }
 
+/// Checked or not, nothing is heard of it from the start: that is told, too.
+#[test]
+fn a_real_server_that_is_dead_when_lvsd_starts_is_told() -> Result<()> {
+    for keys in [check("tcp"), String::new()] {
+        let lab = Lab::up(Options::default())?;
+        lab.run(Host::Rs2, &["ip", "link", "set", "eth0", "down"])?;
+        let lvsd = lab.start_lvsd(Host::Director, &web(&keys))?;
+        let told = |to: &str| {
+            let log = lvsd.log();
+            let mut lines = log.lines().filter(|it| it.contains("10.77.0.12"));
+            lines.any(|it| it.contains(to)).then_some(())
+        };
+        wait_for("word of it", SOON, || told("real server out of service"))
+            .with_context(|| lvsd.log())?;
+        assert_eq!(who_answers(&lab)?, names(&["rs1", "rs3"]));
+        lab.run(Host::Rs2, &["ip", "link", "set", "eth0", "up"])?;
+        wait_for("that it is back", SOON, || told("real server in service"))
+            .with_context(|| lvsd.log())?;
+        assert_eq!(who_answers(&lab)?, names(&["rs1", "rs2", "rs3"]));
+    }
+    Ok(())
+}
+
 #[test]
 fn nobody_who_listens_is_a_failure_of_udp() -> Result<()> {
     let lab = Lab::up(Options::default())?;

@@ -300,7 +300,7 @@ impl Agent {
             sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
         self.alerts.reconfigure(&config.alerts);
         self.file.running_has_changed();
-        self.director.reconfigure(config);
+        self.director.reconfigure(config, Instant::now());
         self.counts.forget_others(self.director.config());
         self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {

@@ -33,15 +33,14 @@ impl Director {
     #[must_use]
     pub fn state(&self, service: &VirtualService, real_server: &RealServer) -> State {
         let target = Target { service: service.id, real_server: real_server.address };
-        let was = self.states.get(&target).copied().unwrap_or(State::Checking);
-        if !self.neighbours.contains_key(&real_server.address) {
-            // At the start nobody has looked yet.
-            return if was == State::Checking { State::Checking } else { State::Down };
-        }
         let health = match real_server.check {
             Some(_) => self.health(&target),
             None => Health::Up,
         };
+        if !self.is_reachable(real_server) {
+            let is_sought = self.sought.contains_key(&real_server.address);
+            return if is_sought && health != Health::Down { State::Checking } else { State::Down };
+        }
         let standing = self.standing(service, real_server);
         match (standing.admin, health) {
             (Admin::Maintenance, _) => State::Maintenance,

@@ -59,6 +59,11 @@ impl Director {
                         self.recovered.insert(target, recovery);
                     }
                 }
+                // Who was not to be found before is not sought any more.
+                let missing = before.values().filter(|it| it.neighbour.is_none());
+                for it in missing {
+                    self.sought.remove(&it.address);
+                }
                 self.lost_before = without_quorum;
             }
         }

@@ -157,6 +157,37 @@ fn a_real_server_takes_connections_while_it_can_be_reached() {
 }
 
 #[test]
+fn who_is_not_there_at_the_start_is_told() {
+    let config = config(|it| it.real_servers[1].check = Some(check()));
+    let now = Instant::now();
+    let director = Director::new(config, Start::Checking, now);
+    let mut bench = Bench { director, now };
+    bench.director.begin();
+    let second = Target { service: SERVICE, real_server: SECOND };
+    bench.handle(Event::Health(second, Health::Down, "no answer".to_owned()));
+    assert_eq!(bench.changes(), [(Some(SECOND), State::Checking, State::Down)], "it fails");
+    bench.now += Duration::from_secs(4);
+    assert!(!bench.director.tick(bench.now), "too early to say");
+    bench.now += Duration::from_secs(1);
+    assert!(bench.director.tick(bench.now));
+    assert_eq!(bench.changes(), [(Some(FIRST), State::Checking, State::Down)]);
+    assert_eq!(bench.effective().why.as_deref(), Some("its MAC is not known"));
+    assert!(!bench.director.tick(bench.now), "once");
+
+    bench.handle(Event::Neighbour(FIRST, Some(THERE)));
+    assert_eq!(bench.changes(), [(Some(FIRST), State::Down, State::Up)]);
+    // Who is new in a configuration has as much time, and who was missing before has none.
+    let mut more = bench.director.config.clone();
+    let third = RealServer { address: SORRY, ..more.virtual_services[0].real_servers[0].clone() };
+    more.virtual_services[0].real_servers.push(third);
+    bench.director.reconfigure(more, bench.now);
+    assert_eq!(bench.changes(), []);
+    bench.now += Duration::from_secs(5);
+    bench.director.tick(bench.now);
+    assert_eq!(bench.changes(), [(Some(SORRY), State::Checking, State::Down)]);
+}
+
+#[test]
 fn a_real_server_that_is_checked_must_pass() {
     let mut bench = Bench::new(|it| it.real_servers[0].check = Some(check()));
     assert_eq!(bench.director.checks().map(|(target, _)| target).collect::<Vec<_>>(), [TARGET]);
@@ -301,7 +332,7 @@ fn with_too_few_real_servers_the_sorry_server_serves() {
         bench.director.without_quorum =
             if had { BTreeSet::new() } else { BTreeSet::from([SERVICE]) };
         config.virtual_services[0].real_servers[0].weight = Weight(5);
-        bench.director.reconfigure(config);
+        bench.director.reconfigure(config, bench.now);
         assert_eq!(bench.weights()[1], weight);
     }
     // Nobody else can serve: then those few do.
@@ -320,7 +351,7 @@ fn who_has_a_quorum_no_longer_is_not_without_it() {
     };
     let mut bench = Bench::new(with_quorum(11));
     assert_eq!(bench.weights(), [0, 0]);
-    bench.director.reconfigure(config(with_quorum(0)));
+    bench.director.reconfigure(config(with_quorum(0)), bench.now);
     assert_eq!(bench.weights(), [5, 5]);
     assert_eq!(bench.changes(), [(None, State::NoQuorum, State::Quorum)]);
 }

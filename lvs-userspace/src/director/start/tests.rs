@@ -21,10 +21,8 @@ fn restart(bench: &Bench, config: Config) -> Bench {
     let director = Director::new(config, Start::From(restored(&tables)), now);
     let mut next = Bench { director, now };
     // One after the other, as they are found on the network.
-    for address in [FIRST, SECOND, SORRY] {
-        if bench.director.neighbours.contains_key(&address) {
-            next.handle(Event::Neighbour(address, Some(THERE)));
-        }
+    for &address in bench.director.neighbours.keys() {
+        next.handle(Event::Neighbour(address, Some(THERE)));
     }
     next.director.begin();
     next
@@ -183,10 +181,11 @@ fn some_event() -> impl Strategy<Value = Event> {
         is_down,
     });
     let word = String::new;
-    (any::<bool>(), server, health, standing).prop_map(
-        move |(is_health, real_server, health, standing)| match is_health {
-            true => Event::Health(Target { service: SERVICE, real_server }, health, word()),
-            false => Event::Load(real_server, standing, word()),
+    (0..3, server, health, standing, any::<bool>()).prop_map(
+        move |(kind, real_server, health, standing, is_there)| match kind {
+            0 => Event::Health(Target { service: SERVICE, real_server }, health, word()),
+            1 => Event::Load(real_server, standing, word()),
+            _ => Event::Neighbour(real_server, is_there.then_some(THERE)),
         },
     )
 }
@@ -218,8 +217,12 @@ proptest! {
             bench.now += Duration::from_secs(seconds);
             bench.director.tick(bench.now);
             // Nobody is asked who is not to be.
-            let is_asked = if matches!(event, Event::Load(..)) { follow_load } else { checks };
-            if is_asked {
+            let happens = match event {
+                Event::Health(..) => checks,
+                Event::Load(..) => follow_load,
+                Event::Neighbour(..) | Event::Latency(..) => true,
+            };
+            if happens {
                 bench.handle(event);
             }
         }
