@@ -178,7 +178,6 @@ impl Director {
         let checked: BTreeSet<_> = self.checks().map(|(target, _)| target).collect();
         self.health.retain(|target, _| checked.contains(target));
         self.latency_us.retain(|target, _| checked.contains(target));
-        self.recovered.retain(|target, _| checked.contains(target));
         let asked = self.load_agents();
         self.standings.retain(|address, _| asked.contains(address));
         let present: BTreeSet<_> = self
@@ -186,9 +185,10 @@ impl Director {
             .map(|(service, it)| Target { service: service.id, real_server: it.address })
             .collect();
         self.states.retain(|target, _| present.contains(target));
+        self.recovered.retain(|target, _| present.contains(target));
         let services: BTreeSet<_> = self.config.virtual_services.iter().map(|it| it.id).collect();
         self.without_quorum.retain(|id| services.contains(id));
-        self.find_changes(None, "the configuration has changed");
+        self.find_changes(None, "the configuration has changed", now);
     }
 
     /// Every real server that is to be checked, and how.
@@ -240,7 +240,7 @@ impl Director {
             }
             Event::Latency(target, new) => return self.latency(target, new),
         };
-        self.find_changes(Some(address), &reason);
+        self.find_changes(Some(address), &reason, now);
         true
     }
 
@@ -272,7 +272,7 @@ impl Director {
             .collect();
         changed |= !missing.is_empty();
         for address in missing {
-            self.find_changes(Some(address), "its MAC is not known");
+            self.find_changes(Some(address), "its MAC is not known", now);
         }
         changed
     }
@@ -288,7 +288,7 @@ impl Director {
     }
 
     /// Notes the real servers whose state is another than it was: those at an address, or all.
-    fn find_changes(&mut self, address: Option<IpAddr>, reason: &str) {
+    fn find_changes(&mut self, address: Option<IpAddr>, reason: &str, now: Instant) {
         let mut changes = Vec::new();
         for (service, real_server) in self.all() {
             if address.is_some_and(|address| address != real_server.address) {
@@ -301,6 +301,9 @@ impl Director {
         }
         for (target, from, to) in changes {
             self.states.insert(target, to);
+            if from == State::Down && matches!(to, State::Up | State::Drained) {
+                self.recovered.insert(target, Recovery { since: now, share: 0 });
+            }
             if from != to {
                 let Target { service, real_server } = target;
                 let (real_server, reason) = (Some(real_server), reason.to_owned());

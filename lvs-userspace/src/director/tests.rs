@@ -291,6 +291,14 @@ fn who_is_back_from_a_failure_begins_slowly() {
     }
     assert_eq!(weights, [5, 20, 40, 60, 80, 100]);
 
+    // Whatever the failure was.
+    bench.handle(Event::Neighbour(FIRST, None));
+    bench.handle(Event::Neighbour(FIRST, Some(THERE)));
+    assert_eq!(bench.weights(), [5, 100]);
+    bench.now += Duration::from_secs(20);
+    bench.director.tick(bench.now);
+    assert_eq!(bench.weights(), [100, 100]);
+
     // With a load report besides.
     bench.director.config.virtual_services[0].follow_load = true;
     bench.load(Standing { share: 50, ..Standing::default() });
@@ -299,6 +307,9 @@ fn who_is_back_from_a_failure_begins_slowly() {
     bench.now += Duration::from_secs(8);
     assert_eq!(bench.weights(), [20, 100]);
     assert_eq!(bench.effective().why.as_deref(), Some("load report: 50 %, slow start: 40 %"));
+    bench.load(Standing { is_down: true, ..Standing::default() });
+    bench.load(Standing::default());
+    assert_eq!(bench.weights(), [5, 100]);
 }
 
 #[test]
