@@ -30,7 +30,7 @@ use patience::Complaints;
 const WAITING: usize = 1024;
 
 /// Who is told: the `[alerts]` section.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A file that a line is appended to.
     pub file: Option<PathBuf>,
@@ -42,6 +42,14 @@ pub struct Settings {
     pub webhook: Option<String>,
     /// Who gets mail.
     pub mail: Option<Mail>,
+}
+
+/// Nobody is told.
+impl Default for Settings {
+    fn default() -> Self {
+        let hook_timeout = Duration::from_secs(30);
+        Self { file: None, hooks: Vec::new(), hook_timeout, webhook: None, mail: None }
+    }
 }
 
 /// Mail, and how it is sent.

@@ -79,6 +79,20 @@ pub struct Director {
     pub on_restart: OnRestart,
 }
 
+impl Director {
+    /// One with these, and all else as usual.
+    #[must_use]
+    pub fn new(name: String, interfaces: Vec<String>) -> Self {
+        Self {
+            name,
+            interfaces,
+            xdp_mode: XdpMode::default(),
+            max_real_servers: limits::REAL_SERVERS as u32,
+            on_restart: OnRestart::default(),
+        }
+    }
+}
+
 /// What is thought of the real servers when lvsd starts while the program forwards already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnRestart {

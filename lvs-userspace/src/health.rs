@@ -49,6 +49,24 @@ pub struct Check {
     pub quarantine: Option<Quarantine>,
 }
 
+impl Check {
+    /// One that asks this, and is as usual otherwise.
+    #[must_use]
+    pub const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            port: None,
+            via: Via::Rip,
+            interval: Duration::from_secs(2),
+            fast_interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            rise: 2,
+            fall: 3,
+            quarantine: None,
+        }
+    }
+}
+
 /// Where the question of a check goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Via {

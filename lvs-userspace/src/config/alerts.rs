@@ -13,7 +13,8 @@ const ENCRYPTIONS: [(&str, Encryption); 3] =
 
 /// Without the section nobody is told but the log.
 pub(super) fn alerts(section: Option<Option<Reader<'_>>>) -> Option<Settings> {
-    let Some(section) = section else { return Some(Settings::default()) };
+    let defaults = Settings::default();
+    let Some(section) = section else { return Some(defaults) };
     let section = section?;
     let file = section.optional("file", path);
     let hooks = section.optional("hooks", commands);
@@ -28,7 +29,7 @@ pub(super) fn alerts(section: Option<Option<Reader<'_>>>) -> Option<Settings> {
     Some(Settings {
         file: file.map(|at| PathBuf::from(at.value)),
         hooks: hooks.map(|at| at.value).unwrap_or_default(),
-        hook_timeout: hook_timeout.map_or(Duration::from_secs(30), |at| at.value),
+        hook_timeout: hook_timeout.map_or(defaults.hook_timeout, |at| at.value),
         webhook: webhook.map(|at| at.value),
         mail,
     })

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive, time::Duration};
 
-use lvs_common::limits;
 use toml::de::DeTable;
 
 use super::{
@@ -81,17 +80,16 @@ fn director(section: Reader<'_>) -> Option<Director> {
     let name = section.required("name", self::text("a name, like \"midas\""));
     let interfaces = section.required("interfaces", interfaces);
     let xdp_mode = section.optional("xdp_mode", one_of(&XDP_MODES));
-    let most = limits::REAL_SERVERS as u32;
     let max_real_servers =
         section.optional("max_real_servers", number("a number of real servers", 1..=1_000_000));
     let on_restart = section.optional("on_restart", one_of(&ON_RESTART));
     section.unknown_keys();
+    let usual = Director::new(name?.value, interfaces?.value);
     Some(Director {
-        name: name?.value,
-        interfaces: interfaces?.value,
-        xdp_mode: xdp_mode.map(|at| at.value).unwrap_or_default(),
-        max_real_servers: max_real_servers.map_or(most, |at| at.value),
-        on_restart: on_restart.map(|at| at.value).unwrap_or_default(),
+        xdp_mode: xdp_mode.map_or(usual.xdp_mode, |at| at.value),
+        max_real_servers: max_real_servers.map_or(usual.max_real_servers, |at| at.value),
+        on_restart: on_restart.map_or(usual.on_restart, |at| at.value),
+        ..usual
     })
 }
 

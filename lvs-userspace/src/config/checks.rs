@@ -56,12 +56,11 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         let range = Duration::from_millis(10)..=Duration::from_secs(most);
         section.optional(key, milliseconds(range)).map(|at| at.value)
     };
-    let interval = time("interval", 3600).unwrap_or(Duration::from_secs(2));
-    let fast_interval = time("fast_interval", 3600).unwrap_or(interval / 2);
-    let timeout = time("timeout", 60).unwrap_or(Duration::from_secs(1));
+    let interval = time("interval", 3600);
+    let fast_interval = time("fast_interval", 3600);
+    let timeout = time("timeout", 60);
     let count = |key| section.optional(key, number("a number of checks", 1..=100u32));
-    let rise = count("rise").map_or(2, |at| at.value);
-    let fall = count("fall").map_or(3, |at| at.value);
+    let (rise, fall) = (count("rise"), count("fall"));
     let port = section.optional("port", number("a port", 1..=u16::MAX));
     let via = section.optional("via", one_of(&VIAS));
 
@@ -123,7 +122,19 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
         "smtp" => Kind::Smtp(helo),
         _ => Kind::Exec(command?.value),
     };
-    Some(Some(Check { kind, port, via, interval, fast_interval, timeout, rise, fall, quarantine }))
+    let usual = Check::new(kind);
+    let interval = interval.unwrap_or(usual.interval);
+    Some(Some(Check {
+        port,
+        via,
+        interval,
+        fast_interval: fast_interval.unwrap_or(interval / 2),
+        timeout: timeout.unwrap_or(usual.timeout),
+        rise: rise.map_or(usual.rise, |at| at.value),
+        fall: fall.map_or(usual.fall, |at| at.value),
+        quarantine,
+        ..usual
+    }))
 }
 
 /// Notes that a check in `section` asks the service's own port, if that is all of them.

@@ -1,6 +1,7 @@
-//! A configuration as the text of a file: read again, it is the same.
+//! A configuration as the text of a file: read again, it is the same. What is as it would be without
+//! the key, is not written.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use toml::Value;
 
@@ -51,6 +52,22 @@ impl VirtualService {
     }
 }
 
+/// What keys are written to, one after the other.
+trait Keys {
+    /// Writes a key with its value as TOML has it.
+    fn write(&mut self, name: &str, value: impl fmt::Display);
+
+    fn key(&mut self, name: &str, value: impl Into<Value>) {
+        self.write(name, value.into());
+    }
+
+    fn key_if<T: Into<Value>>(&mut self, name: &str, value: Option<T>) {
+        if let Some(value) = value {
+            self.key(name, value);
+        }
+    }
+}
+
 /// A text that grows by keys and sections.
 #[derive(Default)]
 struct Text(String);
@@ -63,16 +80,33 @@ impl Text {
         self.0 += header;
         self.0.push('\n');
     }
+}
 
-    fn key(&mut self, name: &str, value: impl Into<Value>) {
-        self.0 += &format!("{name} = {}\n", value.into());
+impl Keys for Text {
+    fn write(&mut self, name: &str, value: impl fmt::Display) {
+        self.0 += &format!("{name} = {value}\n");
     }
+}
 
-    fn key_if<T: Into<Value>>(&mut self, name: &str, value: Option<T>) {
-        if let Some(value) = value {
-            self.key(name, value);
-        }
+/// A table in one line; unlike a [`Value`] it keeps its keys in order.
+#[derive(Default)]
+struct Inline(Vec<String>);
+
+impl Keys for Inline {
+    fn write(&mut self, name: &str, value: impl fmt::Display) {
+        self.0.push(format!("{name} = {value}"));
     }
+}
+
+impl fmt::Display for Inline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{ {} }}", self.0.join(", "))
+    }
+}
+
+/// The value, if it is not the usual one.
+fn unless<T: Copy + PartialEq>(usual: T, value: T) -> Option<T> {
+    (value != usual).then_some(value)
 }
 
 fn time(time: Duration) -> String {
@@ -89,41 +123,46 @@ fn write_director(director: &Director, text: &mut Text) {
     text.section("[director]");
     text.key("name", name.as_str());
     text.key("interfaces", strings(interfaces));
-    let mode = match xdp_mode {
+    let usual = Director::new(String::new(), Vec::new());
+    let mode = unless(usual.xdp_mode, *xdp_mode).map(|it| match it {
         XdpMode::Auto => "auto",
         XdpMode::Native => "native",
         XdpMode::Generic => "generic",
-    };
-    text.key("xdp_mode", mode);
-    text.key("max_real_servers", *max_real_servers);
-    let on_restart = match on_restart {
+    });
+    text.key_if("xdp_mode", mode);
+    text.key_if("max_real_servers", unless(usual.max_real_servers, *max_real_servers));
+    let on_restart = unless(usual.on_restart, *on_restart).map(|it| match it {
         OnRestart::Keep => "keep",
         OnRestart::Check => "check",
-    };
-    text.key("on_restart", on_restart);
+    });
+    text.key_if("on_restart", on_restart);
 }
 
 fn write_connections(connections: &Connections, text: &mut Text) {
     let Connections { size, half_open, ipv6_size, ipv6_half_open, timeouts } = connections;
+    let usual = Connections::default();
+    if *connections == usual {
+        return;
+    }
     text.section("[connections]");
-    for (key, value) in [
-        ("size", size),
-        ("half_open", half_open),
-        ("ipv6_size", ipv6_size),
-        ("ipv6_half_open", ipv6_half_open),
+    for (key, value, usual) in [
+        ("size", size, usual.size),
+        ("half_open", half_open, usual.half_open),
+        ("ipv6_size", ipv6_size, *size),
+        ("ipv6_half_open", ipv6_half_open, *half_open),
     ] {
-        text.key(key, *value);
+        text.key_if(key, unless(usual, *value));
     }
     let Timeouts { established, syn_received, fin_wait, time_wait, closed, udp } = timeouts;
-    for (key, value) in [
-        ("tcp_established", established),
-        ("tcp_syn_received", syn_received),
-        ("tcp_fin_wait", fin_wait),
-        ("tcp_time_wait", time_wait),
-        ("tcp_closed", closed),
-        ("udp", udp),
+    for (key, value, usual) in [
+        ("tcp_established", established, usual.timeouts.established),
+        ("tcp_syn_received", syn_received, usual.timeouts.syn_received),
+        ("tcp_fin_wait", fin_wait, usual.timeouts.fin_wait),
+        ("tcp_time_wait", time_wait, usual.timeouts.time_wait),
+        ("tcp_closed", closed, usual.timeouts.closed),
+        ("udp", udp, usual.timeouts.udp),
     ] {
-        text.key(key, time(*value));
+        text.key_if(key, unless(usual, *value).map(time));
     }
 }
 
@@ -139,32 +178,41 @@ fn write_load(load: &load::Settings, text: &mut Text) {
         hysteresis,
         stale,
     } = load;
-    text.section("[load]");
-    for (key, value) in [
-        ("port", port),
-        ("smoothing", smoothing),
-        ("floor", floor),
-        ("ceiling", ceiling),
-        ("step", step),
-        ("hysteresis", hysteresis),
-    ] {
-        text.key(key, i64::from(*value));
+    let usual = load::Settings::default();
+    if *load == usual {
+        return;
     }
-    for (key, value) in [("interval", interval), ("timeout", timeout), ("stale", stale)] {
-        text.key(key, time(*value));
+    text.section("[load]");
+    for (key, value, usual) in [
+        ("port", port, usual.port),
+        ("smoothing", smoothing, usual.smoothing),
+        ("floor", floor, usual.floor),
+        ("ceiling", ceiling, usual.ceiling),
+        ("step", step, usual.step),
+        ("hysteresis", hysteresis, usual.hysteresis),
+    ] {
+        text.key_if(key, unless(usual, *value).map(i64::from));
+    }
+    for (key, value, usual) in [
+        ("interval", interval, usual.interval),
+        ("timeout", timeout, usual.timeout),
+        ("stale", stale, usual.stale),
+    ] {
+        text.key_if(key, unless(usual, *value).map(time));
     }
 }
 
 fn write_alerts(alerts: &alert::Settings, text: &mut Text) {
     let alert::Settings { file, hooks, hook_timeout, webhook, mail } = alerts;
-    // Nobody is told.
-    if *alerts == alert::Settings::default() {
+    let usual = alert::Settings::default();
+    if *alerts == usual {
         return;
     }
     text.section("[alerts]");
     text.key_if("file", file.as_ref().map(|it| it.display().to_string()));
-    text.key("hooks", Value::Array(hooks.iter().map(|it| strings(it)).collect()));
-    text.key("hook_timeout", time(*hook_timeout));
+    let hooks: Vec<_> = hooks.iter().map(|it| strings(it)).collect();
+    text.key_if("hooks", (!hooks.is_empty()).then_some(Value::Array(hooks)));
+    text.key_if("hook_timeout", unless(usual.hook_timeout, *hook_timeout).map(time));
     text.key_if("webhook", webhook.as_deref());
     let Some(mail) = mail else { return };
     let Mail { server, port, encryption, ca_file, login, from, to, gather, retry } = mail;
@@ -213,7 +261,6 @@ fn write_service(service: &VirtualService, text: &mut Text) {
         text.key("persistence_timeout", time(persistence.timeout));
         text.key("persistence_granularity", i64::from(persistence.granularity));
     }
-    // What most services have not, need not be said.
     for (key, value) in [
         ("one_packet", one_packet),
         ("inhibit_on_failure", inhibit_on_failure),
@@ -228,7 +275,9 @@ fn write_service(service: &VirtualService, text: &mut Text) {
     text.key_if("slow_start", (!slow_start.is_zero()).then(|| time(*slow_start)));
     text.key_if("quorum", (*quorum > 0).then_some(*quorum));
     text.key_if("quorum_hysteresis", (*quorum_hysteresis > 0).then_some(*quorum_hysteresis));
-    text.key_if("check", check.as_ref().map(check_value));
+    if let Some(check) = check {
+        text.write("check", inline(check));
+    }
     for real_server in real_servers {
         write_real_server(real_server, check.as_ref(), text);
     }
@@ -245,71 +294,59 @@ fn write_real_server(real_server: &RealServer, usual: Option<&Check>, text: &mut
         text.key("lower_threshold", *lower_threshold);
     }
     text.key_if("drain", drain.then_some(true));
-    if check.as_ref() != usual {
-        let mut none = toml::Table::new();
-        none.insert("type".to_owned(), "none".into());
-        text.key("check", check.as_ref().map_or(none.into(), check_value));
+    match check {
+        _ if check.as_ref() == usual => {}
+        None => text.write("check", "{ type = \"none\" }"),
+        Some(check) => text.write("check", inline(check)),
     }
 }
 
-/// An inline table.
-fn check_value(check: &Check) -> Value {
+fn inline(check: &Check) -> Inline {
     let Check { kind, port, via, interval, fast_interval, timeout, rise, fall, quarantine } = check;
-    let mut table = toml::Table::new();
-    let mut key = |name: &str, value: Value| drop(table.insert(name.to_owned(), value));
-    key("type", kind.name().into());
-    if let Some(port) = port {
-        key("port", i64::from(*port).into());
+    let usual = Check::new(kind.clone());
+    let mut table = Inline::default();
+    table.key("type", kind.name());
+    table.key_if("port", port.map(i64::from));
+    table.key_if("via", (*via == Via::Vip).then_some("vip"));
+    for (name, value, usual) in [
+        ("interval", interval, usual.interval),
+        ("fast_interval", fast_interval, *interval / 2),
+        ("timeout", timeout, usual.timeout),
+    ] {
+        table.key_if(name, unless(usual, *value).map(time));
     }
-    if *via == Via::Vip {
-        key("via", "vip".into());
-    }
-    for (name, value) in
-        [("interval", interval), ("fast_interval", fast_interval), ("timeout", timeout)]
-    {
-        key(name, time(*value).into());
-    }
-    key("rise", (*rise).into());
-    key("fall", (*fall).into());
+    table.key_if("rise", unless(usual.rise, *rise));
+    table.key_if("fall", unless(usual.fall, *fall));
     if let Some(Quarantine { failures, within, hold }) = quarantine {
-        let mut quarantine = toml::Table::new();
-        quarantine.insert("failures".to_owned(), (*failures).into());
-        quarantine.insert("within".to_owned(), time(*within).into());
-        quarantine.insert("hold".to_owned(), time(*hold).into());
-        key("quarantine", quarantine.into());
+        let mut quarantine = Inline::default();
+        quarantine.key("failures", *failures);
+        quarantine.key("within", time(*within));
+        quarantine.key("hold", time(*hold));
+        table.write("quarantine", quarantine);
     }
-    let mut text = |name, value: &Option<String>| {
-        if let Some(value) = value {
-            key(name, value.as_str().into());
-        }
-    };
     match kind {
         Kind::Tcp | Kind::Ping => {}
         Kind::Http(Http { path, host, status, body, tls }) => {
-            text("path", &Some(path.clone()));
-            text("host", host);
-            text("body", body);
-            if let Some(status) = status {
-                key("status", i64::from(*status).into());
-            }
-            if let Some(Tls { verify }) = tls {
-                key("verify", (*verify).into());
-            }
+            table.key("path", path.as_str());
+            table.key_if("host", host.as_deref());
+            table.key_if("status", status.map(i64::from));
+            table.key_if("body", body.as_deref());
+            table.key_if("verify", tls.and_then(|Tls { verify }| unless(true, verify)));
         }
         Kind::Udp(Udp { send, expect }) => {
-            text("send", &Some(send.clone()).filter(|it| !it.is_empty()));
-            text("expect", expect);
+            table.key_if("send", (!send.is_empty()).then_some(send.as_str()));
+            table.key_if("expect", expect.as_deref());
         }
         Kind::Dns(Dns { name, record, rcode, expect }) => {
-            text("name", &Some(name.clone()));
-            text("expect", expect);
-            key("record", record_name(*record).into());
-            key("rcode", rcode_name(*rcode).into());
+            table.key("name", name.as_str());
+            table.key("record", record_name(*record));
+            table.key_if("rcode", unless(Some(0), *rcode).map(rcode_name));
+            table.key_if("expect", expect.as_deref());
         }
-        Kind::Smtp(helo) => key("helo", helo.as_str().into()),
-        Kind::Exec(command) => key("command", strings(command)),
+        Kind::Smtp(helo) => table.key("helo", helo.as_str()),
+        Kind::Exec(command) => table.key("command", strings(command)),
     }
-    table.into()
+    table
 }
 
 fn record_name(record: DnsRecord) -> &'static str {
