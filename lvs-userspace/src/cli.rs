@@ -25,6 +25,8 @@ use crate::control::{
 };
 use args::{Args, Verb};
 
+pub(crate) use ipvsadm::parse_saved_line;
+
 /// What we are called.
 const NAME: &str = "lvsctl";
 

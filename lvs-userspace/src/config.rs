@@ -16,9 +16,11 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use lvs_common::limits;
 
+pub(crate) use checks::RECORDS;
 pub use difference::{Difference, difference};
 pub use edit::{Edit, EditError, Keys};
 pub use error::{ConfigError, ConfigErrors};
+pub(crate) use values::can_be_a_host;
 
 use crate::{
     alert,
@@ -43,6 +45,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// One without services, and all else as usual.
+    #[must_use]
+    pub fn new(director: Director) -> Self {
+        Self {
+            director,
+            connections: Connections::default(),
+            load: load::Settings::default(),
+            alerts: alert::Settings::default(),
+            virtual_services: Vec::new(),
+        }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -205,6 +219,28 @@ pub struct VirtualService {
     pub real_servers: Vec<RealServer>,
 }
 
+impl VirtualService {
+    /// One without real servers, and as usual otherwise.
+    #[must_use]
+    pub const fn new(id: ServiceId) -> Self {
+        Self {
+            id,
+            scheduler: Scheduler::Wrr,
+            persistence: None,
+            one_packet: false,
+            lost_connections: LostConnections::Reschedule,
+            sorry_server: None,
+            inhibit_on_failure: false,
+            follow_load: false,
+            slow_start: Duration::ZERO,
+            quorum: 0,
+            quorum_hysteresis: 0,
+            check: None,
+            real_servers: Vec::new(),
+        }
+    }
+}
+
 /// That clients stay with their real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Persistence {
@@ -239,4 +275,13 @@ pub struct RealServer {
     pub check: Option<Check>,
     /// Whether the operator wants that it gets no new connections.
     pub drain: bool,
+}
+
+impl RealServer {
+    /// One that is as usual otherwise, and not checked.
+    #[must_use]
+    pub const fn new(address: IpAddr, weight: Weight) -> Self {
+        let (upper_threshold, lower_threshold) = (0, 0);
+        Self { address, weight, upper_threshold, lower_threshold, check: None, drain: false }
+    }
 }

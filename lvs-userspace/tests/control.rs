@@ -708,23 +708,6 @@ fn services_and_real_servers_are_completed() {
 }
 
 #[test]
-fn an_import_needs_no_daemon() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/lvs.conf");
-    let output = lvsctl().args(["import", "lvs.conf", file]).output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert!(stdout(&output).contains("address = \"192.168.45.26\""));
-    assert!(stderr(&output).contains("lvs.conf:4: monfile is of mon"), "{}", stderr(&output));
-
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("bad");
-    std::fs::write(&file, b"lvshost \xe9\nnonsense\n").unwrap();
-    let output = lvsctl().args(["import", "lvs.conf"]).arg(&file).output().unwrap();
-    assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()));
-    let errors = stderr(&output);
-    assert!(errors.contains(":1: ") && errors.contains(":2: \"nonsense\" is none of"), "{errors}");
-}
-
-#[test]
 fn no_daemon() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("lvsd.sock");

@@ -197,22 +197,30 @@ fn lists_too_much(list: &List) -> bool {
 ///
 /// # Errors
 /// What is wrong with the first line that changes nothing, or makes no sense.
-pub(crate) fn parse_saved(text: &str) -> Result<Vec<Edit>, String> {
+fn parse_saved(text: &str) -> Result<Vec<Edit>, String> {
     let mut edits = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let line = line.strip_prefix("ipvsadm ").unwrap_or(line);
-        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
-        match parse(Path::new("ipvsadm"), &words) {
-            Ok(Ask::Edit(edit)) => edits.push(edit),
-            Ok(_) => return Err(format!("line {number}: {line:?} changes nothing")),
-            Err(error) => return Err(format!("line {number}: {error}")),
-        }
+        edits.extend(parse_saved_line(line).map_err(|error| format!("line {number}: {error}"))?);
     }
     Ok(edits)
+}
+
+/// Reads a line of what `-S` has printed; `None` if nothing stands there.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse_saved_line(line: &str) -> Result<Option<Edit>, String> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(None);
+    }
+    let line = line.strip_prefix("ipvsadm ").unwrap_or(line);
+    let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+    match parse(Path::new("ipvsadm"), &words) {
+        Ok(Ask::Edit(edit)) => Ok(Some(edit)),
+        Ok(_) => Err(format!("{line:?} changes nothing")),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::health::{Check, Dns, DnsRecord, Http, Kind, Quarantine, Tls, Udp, Via
 
 const VIAS: [(&str, Via); 2] = [("rip", Via::Rip), ("vip", Via::Vip)];
 
-pub(super) const RECORDS: [(&str, DnsRecord); 9] = [
+pub(crate) const RECORDS: [(&str, DnsRecord); 9] = [
     ("A", DnsRecord::A),
     ("AAAA", DnsRecord::Aaaa),
     ("CNAME", DnsRecord::Cname),

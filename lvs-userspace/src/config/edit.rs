@@ -265,7 +265,8 @@ impl<'a> Draft<'a> {
         let tables = changed.iter().map(|(_, table)| Value::from((*table).clone())).collect();
         document.insert("virtual_service".to_owned(), Value::Array(tables));
         let mut connections: Table = self.connections.to_toml().parse().unwrap_or_default();
-        if let Some(table) = connections.get_mut("connections").and_then(Value::as_table_mut) {
+        let section = connections.entry("connections").or_insert_with(|| Table::new().into());
+        if let Some(table) = section.as_table_mut() {
             set(table, &self.timeouts)?;
         }
         document.extend(connections);

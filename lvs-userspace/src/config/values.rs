@@ -211,7 +211,7 @@ pub(super) fn host_address(value: &DeValue<'_>) -> Result<IpAddr, String> {
 }
 
 /// Gives back an address that a host can have, or says why it can't.
-pub(super) fn can_be_a_host(address: IpAddr) -> Result<IpAddr, String> {
+pub(crate) fn can_be_a_host(address: IpAddr) -> Result<IpAddr, String> {
     let refused = |why| Err(format!("{address} {why}; expected the address of a host"));
     match address {
         _ if address.is_unspecified() => refused("means any address"),

@@ -11,21 +11,26 @@
 
 use std::net::IpAddr;
 
-use super::{
-    Imported, Line,
-    toml_text::{self, Service},
+use super::{ADJUST_INTERFACES, Draft, Line, scheduler};
+use crate::{
+    config::{Config, RealServer, VirtualService, can_be_a_host},
+    health::{Check, Kind},
+    model::{Protocol, Scheduler, ServiceId, Weight},
 };
-use crate::model::{Protocol, Scheduler};
 
 /// Where mon and its parts were.
 const PATHS: [&str; 4] = ["monfile", "cfbasedir", "mondir", "alertdir"];
-/// Schedulers of IPVS that ours has not, and what comes nearest.
-const OTHERS: [(&str, Scheduler); 4] = [
-    ("lblc", Scheduler::Dh),
-    ("lblcr", Scheduler::Dh),
-    ("fo", Scheduler::Wlc),
-    ("ovf", Scheduler::Wlc),
-];
+const LOAD: &str =
+    "Real servers are asked for their load at TCP port 2357; lvs-realserver answers.";
+const ALERTS: &str = "/var/log/lvs/alerts.log";
+
+struct Service {
+    protocol: Protocol,
+    port: u16,
+    scheduler: Scheduler,
+    /// Each with its line.
+    real_servers: Vec<(usize, RealServer)>,
+}
 
 #[derive(Default)]
 struct Reading {
@@ -37,7 +42,7 @@ struct Reading {
     errors: Vec<Line>,
 }
 
-pub(super) fn import(text: &str, director: &str) -> Result<Imported, Vec<Line>> {
+pub(super) fn import(text: &str, director: &str) -> Result<Draft, Vec<Line>> {
     let mut reading = Reading::default();
     let mut last = 0;
     for (number, line) in (1..).zip(text.lines()) {
@@ -59,8 +64,42 @@ pub(super) fn import(text: &str, director: &str) -> Result<Imported, Vec<Line>> 
         }
         return Err(reading.errors);
     };
-    let toml = toml_text::configuration(director, vip, &reading.services, &reading.left_out);
-    Ok(Imported { toml, left_out: reading.left_out })
+    let mut draft = Draft::new(director);
+    draft.config.alerts.file = Some(ALERTS.into());
+    draft.notes = vec![ADJUST_INTERFACES, LOAD];
+    draft.left_out = reading.left_out;
+    let mut errors = Vec::new();
+    for service in reading.services {
+        errors.extend(service.add(vip, &mut draft.config));
+    }
+    if errors.is_empty() { Ok(draft) } else { Err(errors) }
+}
+
+impl Service {
+    /// Adds it to a configuration; says which of its real servers can't be.
+    fn add(self, vip: IpAddr, config: &mut Config) -> Option<Line> {
+        let Self { protocol, port, scheduler, real_servers } = self;
+        if let Some((number, _)) = real_servers.iter().find(|(_, it)| it.address == vip) {
+            let message = "this is the lvshost; expected the real server's own address".to_owned();
+            return Some(Line { number: *number, message });
+        }
+        // As mon did.
+        let check = Some(Check::new(match protocol {
+            Protocol::Tcp => Kind::Tcp,
+            Protocol::Udp => Kind::Ping,
+        }));
+        let real_servers = real_servers.into_iter();
+        config.virtual_services.push(VirtualService {
+            scheduler,
+            follow_load: true,
+            real_servers: real_servers
+                .map(|(_, it)| RealServer { check: check.clone(), ..it })
+                .collect(),
+            check,
+            ..VirtualService::new(ServiceId { protocol, address: vip, port })
+        });
+        None
+    }
 }
 
 impl Reading {
@@ -71,7 +110,7 @@ impl Reading {
                 self.open = None;
                 Ok(())
             }
-            ([address, weight], true) => self.real_server(address, weight),
+            ([address, weight], true) => self.real_server(address, weight, number),
             (_, true) => Err("expected a real server and its weight, or }".to_owned()),
             ([path, _], false) if PATHS.contains(path) => {
                 let message = format!("{path} is of mon; lvsd checks by itself");
@@ -106,7 +145,12 @@ impl Reading {
         number: usize,
     ) -> Result<(), String> {
         // So that its real servers have somewhere to go, whatever is wrong with it.
-        let mut service = Service::default();
+        let mut service = Service {
+            protocol: Protocol::Tcp,
+            port: 0,
+            scheduler: Scheduler::Wrr,
+            real_servers: Vec::new(),
+        };
         let result = (|| {
             service.protocol = Protocol::ALL
                 .into_iter()
@@ -117,16 +161,9 @@ impl Reading {
                 .ok()
                 .filter(|&port| port > 0)
                 .ok_or_else(|| format!("{port:?} is no port from 1 to 65535"))?;
-            let known = Scheduler::ALL.into_iter().find(|it| it.name() == scheduler);
-            let other = || OTHERS.iter().find(|(name, _)| *name == scheduler).map(|it| it.1);
-            service.scheduler = known.or_else(other).ok_or_else(|| {
-                let names: Vec<_> = Scheduler::ALL.iter().map(|it| it.name()).collect();
-                format!("{scheduler:?} is none of the schedulers {}", names.join(", "))
-            })?;
-            if known.is_none() {
-                let message = format!("there is no {scheduler}; {} is nearest", service.scheduler);
-                self.left_out.push(Line { number, message });
-            }
+            let (scheduler, other) = self::scheduler(scheduler)?;
+            service.scheduler = scheduler;
+            self.left_out.extend(other.map(|message| Line { number, message }));
             let twice = |it: &Service| (it.protocol, it.port) == (service.protocol, service.port);
             if self.services.iter().any(twice) {
                 return Err(format!("{protocol} {port} is there twice"));
@@ -137,25 +174,24 @@ impl Reading {
         result
     }
 
-    fn real_server(&mut self, address: &str, weight: &str) -> Result<(), String> {
+    fn real_server(&mut self, address: &str, weight: &str, line: usize) -> Result<(), String> {
         let address = self::address(address)?;
         let weight = weight.parse().map_err(|_| format!("{weight:?} is no weight up to 65535"))?;
         if self.vip.is_some_and(|vip| vip.is_ipv4() != address.is_ipv4()) {
             return Err(format!("{address} is not of the kind of the lvshost"));
         }
         let Some(service) = self.services.last_mut() else { return Ok(()) };
-        if service.real_servers.iter().any(|it| it.0 == address) {
+        if service.real_servers.iter().any(|(_, it)| it.address == address) {
             return Err(format!("{address} is there twice"));
         }
-        service.real_servers.push((address, weight));
+        service.real_servers.push((line, RealServer::new(address, Weight(weight))));
         Ok(())
     }
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
-    let address: Option<IpAddr> = text.parse().ok();
-    let of_a_host = |it: &IpAddr| !it.is_unspecified() && !it.is_loopback() && !it.is_multicast();
-    address.filter(of_a_host).ok_or_else(|| format!("{text:?} is no address of a host"))
+    let address = text.parse().map_err(|_| format!("{text:?} is no address of a host"))?;
+    can_be_a_host(address)
 }
 
 #[cfg(test)]
@@ -163,37 +199,32 @@ mod tests {
     use expect_test::expect;
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::config::Config;
+    use crate::{
+        config::Config,
+        import::{
+            Format, import,
+            tests::{is_ours_or_refused, show},
+        },
+    };
 
     /// The file of the monograph.
     const IME: &str = include_str!("../../../config/lvs.conf");
 
-    fn show(result: Result<Imported, Vec<Line>>) -> String {
-        let lines =
-            |lines: &[Line]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
-        match result {
-            Ok(Imported { toml, left_out }) => format!("{toml}---\n{}", lines(&left_out)),
-            Err(errors) => lines(&errors),
-        }
-    }
-
     #[test]
     fn the_network_of_the_monograph() {
         expect![[r##"
-            # Not carried over:
+            # Not carried over, or not as it was:
             #   line 4: monfile is of mon; lvsd checks by itself
             #   line 5: cfbasedir is of mon; lvsd checks by itself
             #   line 6: mondir is of mon; lvsd checks by itself
             #   line 7: alertdir is of mon; lvsd checks by itself
 
+            # Adjust interfaces: where clients and real servers are.
+            # Real servers are asked for their load at TCP port 2357; lvs-realserver answers.
+
             [director]
             name = "midas"
-            interfaces = ["eth0"] # adjust: where clients and real servers are
-
-            # Each real server is asked for its load at TCP port 2357; lvs-realserver answers.
-            [load]
-            interval = "5s"
+            interfaces = ["eth0"]
 
             [alerts]
             file = "/var/log/lvs/alerts.log"
@@ -213,19 +244,14 @@ mod tests {
             [[virtual_service.real_server]]
             address = "192.168.45.43"
             weight = 1
-            ---
-            4: monfile is of mon; lvsd checks by itself
-            5: cfbasedir is of mon; lvsd checks by itself
-            6: mondir is of mon; lvsd checks by itself
-            7: alertdir is of mon; lvsd checks by itself
         "##]]
-        .assert_eq(&show(import(IME, "midas")));
+        .assert_eq(&show(Format::LvsConf, IME));
     }
 
     /// What is imported are the services of our own example of that network.
     #[test]
     fn the_services_are_those_of_the_example() {
-        let toml = import(IME, "midas").unwrap().toml;
+        let toml = import(Format::LvsConf, IME, "midas").unwrap().toml;
         let imported = Config::parse(&toml, "imported").unwrap();
         let example = include_str!("../../../config/ime.toml");
         let example = Config::parse(example, "ime.toml").unwrap();
@@ -279,23 +305,22 @@ service udp 53 lblc { # never ends
             17: expected `service PROTOCOL PORT SCHEDULER {`
             18: the brace of this service is never closed
         "#]]
-        .assert_eq(&show(import(text, "midas")));
+        .assert_eq(&show(Format::LvsConf, text));
         expect![[r#"
             1: there is no lvshost, the address of the services
         "#]]
-        .assert_eq(&show(import("", "midas")));
-        let dh = import("lvshost 192.0.2.1\nservice udp 53 lblc {\n}\n", "midas");
+        .assert_eq(&show(Format::LvsConf, ""));
+        let dh = "lvshost 192.0.2.1\nservice udp 53 lblc {\n}\n";
         expect![[r##"
-            # Not carried over:
+            # Not carried over, or not as it was:
             #   line 2: there is no lblc; dh is nearest
+
+            # Adjust interfaces: where clients and real servers are.
+            # Real servers are asked for their load at TCP port 2357; lvs-realserver answers.
 
             [director]
             name = "midas"
-            interfaces = ["eth0"] # adjust: where clients and real servers are
-
-            # Each real server is asked for its load at TCP port 2357; lvs-realserver answers.
-            [load]
-            interval = "5s"
+            interfaces = ["eth0"]
 
             [alerts]
             file = "/var/log/lvs/alerts.log"
@@ -307,27 +332,23 @@ service udp 53 lblc { # never ends
             scheduler = "dh"
             follow_load = true
             check = { type = "ping" }
-            ---
-            2: there is no lblc; dh is nearest
         "##]]
-        .assert_eq(&show(dh));
+        .assert_eq(&show(Format::LvsConf, dh));
     }
 
     #[test]
     fn a_whole_that_makes_no_sense_is_refused() {
         let text = "service tcp 80 rr {\n192.0.2.1 1\n}\nlvshost 192.0.2.1\n";
-        let errors = crate::import::import(crate::import::Format::LvsConf, text, "midas");
-        let message = &errors.unwrap_err()[0].message;
-        assert!(message.contains("this is the virtual address"), "{message}");
+        expect![[r#"
+            2: this is the lvshost; expected the real server's own address
+        "#]]
+        .assert_eq(&show(Format::LvsConf, text));
     }
 
     proptest! {
         #[test]
-        fn any_text_is_ours_or_wrong(text in "((lvshost|service|monfile|tcp|udp|rr|wlc|\\{|\\}|10\\.0\\.0\\.[1-9]|[0-9]{1,5}|#|\"|\\\\|[a-z])[ \n]){0,40}") {
-            let format = crate::import::Format::LvsConf;
-            if let Ok(Imported { toml, .. }) = crate::import::import(format, &text, "a \"name\"") {
-                Config::parse(&toml, "").unwrap();
-            }
+        fn any_text_is_ours_or_refused(text in "((lvshost|service|monfile|tcp|udp|rr|wlc|\\{|\\}|10\\.0\\.0\\.[1-9]|[0-9]{1,5}|#|\"|\\\\|[a-z])[ \n]){0,40}") {
+            is_ours_or_refused(Format::LvsConf, &text);
         }
     }
 }
