@@ -193,14 +193,17 @@ impl Lab {
     }
 
     /// Makes `n` requests to the virtual service, each over a connection of its own, and returns
-    /// who answered, in order.
+    /// who answered, in order. None may fail.
     pub fn requests(&self, n: usize) -> Result<Vec<String>> {
         if n == 0 {
             return Ok(Vec::new());
         }
         let urls = format!("{URL}?[1-{n}]");
-        let bodies = self.curl(&["--header", "Connection: close", &urls])?;
-        Ok(bodies.lines().map(str::to_owned).collect())
+        // Without --fail-early, curl's exit status is that of the last request alone.
+        let bodies = self.curl(&["--fail-early", "--header", "Connection: close", &urls])?;
+        let answers: Vec<_> = bodies.lines().map(str::to_owned).collect();
+        ensure!(answers.len() == n, "{} answers to {n} requests: {answers:?}", answers.len());
+        Ok(answers)
     }
 
     /// Starts lvsd on a director with this configuration and waits until it answers.

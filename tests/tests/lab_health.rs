@@ -63,6 +63,18 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
+/// What all of these rely on: a request that fails is seen, wherever in the row it is.
+#[test]
+fn a_request_that_fails_does_not_go_unseen() -> Result<()> {
+    let (mut lab, _lvsd) = start("")?;
+    lab.signal_web_server(Host::Rs1, Signal::SIGKILL)?;
+    // Nobody checks: one in three fails, and is the last of at most one of these rows.
+    for requests in [3, 4, 5, 3] {
+        assert!(lab.requests(requests).is_err(), "of {requests} requests");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_web_server_that_hangs_is_left_out_until_it_goes_on() -> Result<()> {
     for kind in ["http", "tcp"] {
