@@ -35,7 +35,7 @@ pub struct Check {
     pub port: Option<u16>,
     /// Where the question goes.
     pub via: Via,
-    /// From the end of a check to the beginning of the next.
+    /// From the beginning of a check to that of the next, or to its end if that is later.
     pub interval: Duration,
     /// The same while it is unsure whether the real server has failed or is back.
     pub fast_interval: Duration,

@@ -10,8 +10,12 @@
 //! ```
 //!
 //! While a row is under way that could change the state, checks follow one another by
-//! `fast_interval`. One that fails again and again is held out for a while, whatever its checks say. A real server that is new is checked at once, and one failure is enough to know
-//! that it is down.
+//! `fast_interval`. One that fails again and again is held out for a while, whatever its checks say. A
+//! real server that is new is checked at once, and one failure is enough to know that it is down.
+//!
+//! An interval is from the beginning of a check to that of the next, or to its end if that is later: so
+//! one that hangs is out within `fall` x `interval` + `timeout`, as long as the timeout is no longer than
+//! the interval.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -67,8 +71,8 @@ struct Monitor {
     health: Health,
     /// Outcomes in a row that speak against the health.
     row: u32,
-    /// Its check that is under way.
-    round: Option<u64>,
+    /// Its check that is under way, and since when.
+    under_way: Option<(u64, Instant)>,
     /// When its next check is, if none is under way.
     next: Option<Instant>,
     latency: Option<Duration>,
@@ -122,7 +126,7 @@ impl Monitors {
             self.waiting.pop_first();
             let Some(monitor) = self.monitors.get_mut(&target) else { continue };
             self.rounds += 1;
-            monitor.round = Some(self.rounds);
+            monitor.under_way = Some((self.rounds, now));
             monitor.next = None;
             due.push(Due { target, check: monitor.check.clone(), at, round: self.rounds });
         }
@@ -137,11 +141,11 @@ impl Monitors {
         outcome: &Outcome,
         now: Instant,
     ) -> Option<Change> {
-        let monitor = self.monitors.get_mut(&target).filter(|it| it.round == Some(round))?;
+        let monitor = self.monitors.get_mut(&target)?;
+        let (_, started) = monitor.under_way.take_if(|(it, _)| *it == round)?;
         let from = monitor.health;
         monitor.take(outcome, now);
-        let next = now + jittered(monitor.interval(), hash(&target, round));
-        monitor.round = None;
+        let next = now.max(started + jittered(monitor.interval(), hash(&target, round)));
         monitor.next = Some(next);
         self.waiting.insert((next, target));
         let to = monitor.health;
@@ -178,7 +182,7 @@ impl Monitor {
             check,
             health,
             row: 0,
-            round: None,
+            under_way: None,
             next: Some(next),
             latency: None,
             failures: VecDeque::new(),

@@ -189,4 +189,41 @@ proptest! {
             }
         }
     }
+
+    /// Whenever a real server begins to hang, it is out within fall x interval + timeout.
+    #[test]
+    fn who_hangs_is_out_in_time(
+        (interval, fast, timeout) in (100u64..3000).prop_flat_map(|interval| {
+            (Just(interval), 1..=interval, 1..=interval)
+        }),
+        (fall, hangs_after, takes) in (1u32..5, 0u64..10_000, 0u64..50),
+    ) {
+        let ms = Duration::from_millis;
+        let start = Instant::now();
+        let hangs = start + ms(hangs_after);
+        let check = Check {
+            interval: ms(interval),
+            fast_interval: ms(fast),
+            timeout: ms(timeout),
+            fall,
+            ..check()
+        };
+        let mut monitors = Monitors::default();
+        monitors.reconfigure([(target(11), check, Health::Up)], start);
+        let out = loop {
+            let at = monitors.next().expect("a check to come");
+            let due = monitors.take_due(at).remove(0);
+            let answers = at + ms(takes.min(timeout - 1));
+            let (outcome, end) = match answers < hangs {
+                true => (good(), answers),
+                false => (bad(), at + ms(timeout)),
+            };
+            if monitors.outcome(due.target, due.round, &outcome, end).is_some() {
+                break end;
+            }
+        };
+        // The very first check is spread.
+        let since = hangs.max(start + SPREAD);
+        prop_assert!(out <= since + ms(interval) * fall + ms(timeout), "{:?}", out - since);
+    }
 }
