@@ -7,7 +7,6 @@
 mod file;
 mod hook;
 mod mail;
-mod patience;
 mod webhook;
 
 use std::{
@@ -23,8 +22,8 @@ use tracing::{error, info, warn};
 use crate::{
     director::{Change, State},
     model::Protocol,
+    patience::Complaints,
 };
-use patience::Complaints;
 
 /// Alerts that may wait for one of the receivers.
 const WAITING: usize = 1024;

@@ -16,6 +16,7 @@ mod zeros;
 
 use std::{io, path::PathBuf, time::Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast, mpsc},
@@ -53,6 +54,9 @@ const EVENTS: usize = 1024;
 
 /// Outcomes of checks that are taken in at once.
 const MANY: usize = 256;
+
+/// Files that may be open at a time, if the hard limit allows it: twice as many as there are ports.
+const FILES: u64 = 1 << 17;
 
 /// How lvsd is to run.
 #[derive(Clone, Debug)]
@@ -118,6 +122,7 @@ pub enum RunError {
 /// What kept it from starting, or from going on.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
     let config = options.load()?;
+    raise_file_limit();
     // Another was installed before: then that is it.
     drop(ring::default_provider().install_default());
     preflight(&options.bpffs)?;
@@ -218,6 +223,17 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     }
     info!("stopped; the XDP program goes on forwarding (`lvsd --detach-all` takes it down)");
     result
+}
+
+/// The usual limit of 1,024 open files is too low for the checks of a thousand real servers that hang.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = hard.min(FILES);
+        if soft < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) } else { Ok(()) }
+    });
+    if let Err(error) = raised {
+        warn!(%error, "can't raise the limit of open files");
+    }
 }
 
 /// Ends at a moment, or never.

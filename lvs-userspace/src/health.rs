@@ -4,7 +4,7 @@ mod checker;
 mod monitor;
 pub mod probe;
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, io, net::IpAddr, time::Duration};
 
 pub use checker::{Checker, Done};
 pub use monitor::{Change, Due, Monitors};
@@ -186,8 +186,43 @@ pub enum DnsRecord {
     Txt,
 }
 
-/// What a check has found: how long the answer took, or what was wrong.
-pub type Outcome = Result<Duration, String>;
+/// What a check has found: how long the answer took, or why it was no success.
+pub type Outcome = Result<Duration, Failure>;
+
+/// Why a check was no success.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The real server did not do as it should.
+    #[error("{0}")]
+    Failed(String),
+    /// This machine could not ask, for want of something of its own. That says nothing of the real server.
+    #[error("{0}")]
+    NotAsked(String),
+}
+
+impl Failure {
+    /// What the kernel has refused: for want of files, memory, ports or processes, or for something else.
+    pub(crate) fn io(what: impl fmt::Display, error: &io::Error) -> Self {
+        let text = format!("{what}: {error}");
+        match error.raw_os_error() {
+            Some(
+                libc::EMFILE
+                | libc::ENFILE
+                | libc::ENOBUFS
+                | libc::ENOMEM
+                | libc::EADDRNOTAVAIL
+                | libc::EAGAIN,
+            ) => Self::NotAsked(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
 
 /// What is thought of a real server that is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

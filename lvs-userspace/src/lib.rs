@@ -20,6 +20,7 @@ pub mod import;
 pub mod load;
 pub mod model;
 pub mod net;
+mod patience;
 pub mod process;
 pub mod realserver;
 pub mod tls;

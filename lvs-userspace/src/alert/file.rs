@@ -9,7 +9,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{Alert, patience::Complaints};
+use super::Alert;
+use crate::patience::Complaints;
 
 /// Writes until there is nobody left to alert. The file is opened for each line, so that it can be
 /// moved away at any time.

@@ -12,8 +12,8 @@ use std::{
 use tokio::{process::Command, sync::mpsc, task::JoinSet, time::timeout};
 use tracing::{debug, warn};
 
-use super::{Alert, patience::Complaints};
-use crate::process;
+use super::Alert;
+use crate::{patience::Complaints, process};
 
 /// Programs that may run at a time.
 const MOST: usize = 32;

@@ -21,10 +21,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{
-    Alert, Encryption, Mail,
-    patience::{BackOff, Complaints},
-};
+use super::{Alert, Encryption, Mail};
+use crate::patience::{BackOff, Complaints};
 
 /// So long a mail server may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,11 +6,11 @@ use reqwest::{Client, header};
 use tokio::{sync::mpsc, time::sleep};
 use tracing::{info, warn};
 
-use super::{
-    Alert,
+use super::Alert;
+use crate::{
     patience::{BackOff, Complaints},
+    tls,
 };
-use crate::tls;
 
 /// So long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);

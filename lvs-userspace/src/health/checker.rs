@@ -7,11 +7,13 @@ use std::{
 };
 
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::{
-    Change, Check, Health, Monitors, Outcome, Target,
+    Change, Check, Failure, Health, Monitors, Outcome, Target,
     probe::{Tools, probe},
 };
+use crate::patience::Complaints;
 
 /// Outcomes that may wait to be taken in.
 const OUTCOMES: usize = 1024;
@@ -29,6 +31,7 @@ pub struct Checker {
     monitors: Monitors,
     tools: Arc<Tools>,
     done: mpsc::Sender<Done>,
+    complaints: Complaints,
 }
 
 impl Checker {
@@ -36,7 +39,13 @@ impl Checker {
     #[must_use]
     pub fn new() -> (Self, mpsc::Receiver<Done>) {
         let (done, outcomes) = mpsc::channel(OUTCOMES);
-        (Self { monitors: Monitors::default(), tools: Arc::default(), done }, outcomes)
+        let checker = Self {
+            monitors: Monitors::default(),
+            tools: Arc::default(),
+            done,
+            complaints: Complaints::default(),
+        };
+        (checker, outcomes)
     }
 
     /// Checks these from now on; each with what is thought of it if it was not checked before.
@@ -67,9 +76,9 @@ impl Checker {
                 let check = due.check;
                 let made =
                     tokio::spawn(async move { probe(due.target, &check, mark, &tools).await });
-                let outcome = made
-                    .await
-                    .unwrap_or_else(|error| Err(format!("the check itself failed: {error}")));
+                let outcome = made.await.unwrap_or_else(|error| {
+                    Err(Failure::NotAsked(format!("the check itself failed: {error}")))
+                });
                 // At the end nobody wants to know any more.
                 done.send(Done { target: due.target, round: due.round, outcome }).await.ok();
             });
@@ -84,6 +93,11 @@ impl Checker {
         now: Instant,
     ) -> (Target, Option<Change>, Option<Duration>) {
         let Done { target, round, outcome } = done;
+        if let Err(Failure::NotAsked(reason)) = outcome
+            && self.complaints.is_due(now)
+        {
+            warn!(%target, reason, "can't ask real servers; what is thought of them stays as it is");
+        }
         let change = self.monitors.outcome(*target, *round, outcome, now);
         (*target, change, self.monitors.latency(target))
     }

@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Check, Health, Outcome, Target};
+use super::{Check, Failure, Health, Outcome, Target};
 
 /// The first checks are spread over so long, that not all go out at once.
 const SPREAD: Duration = Duration::from_millis(500);
@@ -144,8 +144,8 @@ impl Monitors {
         let monitor = self.monitors.get_mut(&target)?;
         let (_, started) = monitor.under_way.take_if(|(it, _)| *it == round)?;
         let from = monitor.health;
-        monitor.take(outcome, now);
-        let next = now.max(started + jittered(monitor.interval(), hash(&target, round)));
+        let interval = monitor.take(outcome, now);
+        let next = now.max(started + jittered(interval, hash(&target, round)));
         monitor.next = Some(next);
         self.waiting.insert((next, target));
         let to = monitor.health;
@@ -157,7 +157,7 @@ impl Monitors {
                 (Some(_), Some(it)) => {
                     format!("{reason} (failed {} times: held out for {:?})", it.failures, it.hold)
                 }
-                _ => reason.clone(),
+                _ => reason.to_string(),
             },
         };
         (from != to).then_some(Change { target, from, to, reason })
@@ -190,11 +190,21 @@ impl Monitor {
         }
     }
 
-    fn take(&mut self, outcome: &Outcome, now: Instant) {
-        if let Ok(took) = outcome {
+    /// Takes in an outcome; gives the time from the beginning of this check to that of the next.
+    fn take(&mut self, outcome: &Outcome, now: Instant) -> Duration {
+        match outcome {
             // An eighth of the new, as TCP smooths its round trips (RFC 6298, section 2).
-            self.latency = Some(self.latency.map_or(*took, |old| (old * 7 + *took) / 8));
+            Ok(took) => {
+                self.latency = Some(self.latency.map_or(*took, |old| (old * 7 + *took) / 8));
+            }
+            Err(Failure::NotAsked(_)) => return self.check.fast_interval,
+            Err(Failure::Failed(_)) => {}
         }
+        self.judge(outcome, now);
+        self.interval()
+    }
+
+    fn judge(&mut self, outcome: &Outcome, now: Instant) {
         let (changes_to, needed) = match (self.health, outcome) {
             (Health::Checking, Err(_)) => (Health::Down, 1),
             (Health::Up, Err(_)) => (Health::Down, self.check.fall),

@@ -13,7 +13,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use tokio::time::timeout;
 
-use super::{Check, Kind, Outcome, Target, Via};
+use super::{Check, Failure, Kind, Outcome, Target, Via};
 use peer::Peer;
 use ping::Pinger;
 use tls::Connectors;
@@ -34,7 +34,9 @@ pub async fn probe(target: Target, check: &Check, mark: Option<u32>, tools: &Too
         (Via::Vip, Some(_)) => {
             Peer { address: SocketAddr::new(target.service.address, port), mark }
         }
-        (Via::Vip, None) => return Err("there is no way to it through the VIP".to_owned()),
+        (Via::Vip, None) => {
+            return Err(Failure::Failed("there is no way to it through the VIP".to_owned()));
+        }
     };
     let start = Instant::now();
     let asked = async {
@@ -53,7 +55,7 @@ pub async fn probe(target: Target, check: &Check, mark: Option<u32>, tools: &Too
     match timeout(check.timeout, asked).await {
         Ok(Ok(())) => Ok(start.elapsed()),
         Ok(Err(reason)) => Err(reason),
-        Err(_) => Err(format!("no answer within {:?}", check.timeout)),
+        Err(_) => Err(Failure::Failed(format!("no answer within {:?}", check.timeout))),
     }
 }
 

@@ -48,7 +48,7 @@ fn good() -> Outcome {
 }
 
 fn bad() -> Outcome {
-    Err("refused".to_owned())
+    Err(Failure::Failed("refused".to_owned()))
 }
 
 #[test]
@@ -121,6 +121,27 @@ fn rows_change_the_state_and_nothing_less() {
         let waits = monitors.next().expect("a check to come") - at;
         assert!(waits <= wait && waits >= wait.mul_f64(0.9), "step {number}: {waits:?}");
         before = health;
+    }
+}
+
+/// Neither for it nor against it; and it is tried again soon.
+#[test]
+fn a_check_that_could_not_be_made_says_nothing() {
+    use Health::{Checking, Down, Up};
+    let not_asked = || Err(Failure::NotAsked("too many open files".to_owned()));
+    for (health, outcome, in_a_row) in [(Up, bad(), 3), (Down, good(), 2), (Checking, good(), 2)] {
+        let mut monitors = Monitors::default();
+        monitors.reconfigure([(target(11), check(), health)], Instant::now());
+        for number in 1..=in_a_row {
+            for _ in 0..5 {
+                let (at, change) = step(&mut monitors, &not_asked());
+                assert_eq!(change, None);
+                let wait = monitors.next().expect("a check to come") - at;
+                assert!(wait <= FAST, "{wait:?}");
+            }
+            let (_, change) = step(&mut monitors, &outcome);
+            assert_eq!(change.is_some(), number == in_a_row, "{health} {number}");
+        }
     }
 }
 

@@ -11,13 +11,13 @@ use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, TYPE, rdata::RData};
 use tokio::time::{Instant, timeout_at};
 
 use super::peer::Peer;
-use crate::health::{Dns, DnsRecord};
+use crate::health::{Dns, DnsRecord, Failure};
 
 /// The longest answer that is looked at, in bytes.
 const LONGEST: usize = 65_535;
 
-pub(super) async fn probe(peer: Peer, dns: &Dns, limit: Duration) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("can't ask {peer}: {error}");
+pub(super) async fn probe(peer: Peer, dns: &Dns, limit: Duration) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(format_args!("can't ask {peer}"), &error);
     // Nobody who does not see the question can answer it.
     let id = RandomState::new().build_hasher().finish() as u16;
     let question = question(id, dns)?;
@@ -30,14 +30,14 @@ pub(super) async fn probe(peer: Peer, dns: &Dns, limit: Duration) -> Result<(), 
         match timeout_at(end, socket.recv(&mut buffer)).await {
             Ok(Ok(length)) => match judge(buffer.get(..length).unwrap_or_default(), id, dns) {
                 Verdict::Good => return Ok(()),
-                Verdict::Bad(reason) => return Err(format!("{peer} {reason}")),
+                Verdict::Bad(reason) => return Err(Failure::Failed(format!("{peer} {reason}"))),
                 // The answer may still come.
                 Verdict::Strange(what) => strange = Some(what),
             },
             Ok(Err(error)) => return Err(failed(error)),
             Err(_) => {
                 let what = strange.unwrap_or("did not answer");
-                return Err(format!("{peer} {what}"));
+                return Err(Failure::Failed(format!("{peer} {what}")));
             }
         }
     }
@@ -246,7 +246,8 @@ mod tests {
                 server.send_to(&answer, client).await.unwrap();
             }
         });
-        probe(Peer { address, mark: None }, &dns(), Duration::from_millis(500)).await
+        let asked = probe(Peer { address, mark: None }, &dns(), Duration::from_millis(500)).await;
+        asked.map_err(|failure| failure.to_string())
     }
 
     #[tokio::test]

@@ -6,11 +6,14 @@
 
 use tokio::process::Command;
 
-use crate::{health::Target, process};
+use crate::{
+    health::{Failure, Target},
+    process,
+};
 
-pub(super) async fn probe(target: Target, port: u16, command: &[String]) -> Result<(), String> {
+pub(super) async fn probe(target: Target, port: u16, command: &[String]) -> Result<(), Failure> {
     let Some((program, arguments)) = command.split_first() else {
-        return Err("no program given".to_owned());
+        return Err(Failure::Failed("no program given".to_owned()));
     };
     let mut command = Command::new(program);
     command
@@ -22,9 +25,9 @@ pub(super) async fn probe(target: Target, port: u16, command: &[String]) -> Resu
         .env("LVS_VIP", target.service.address.to_string());
     let ended = process::run(&mut command)
         .await
-        .map_err(|error| format!("can't run {program}: {error}"))?;
+        .map_err(|error| Failure::io(format_args!("can't run {program}"), &error))?;
     if ended.status.success() {
         return Ok(());
     }
-    Err(format!("{program}: {}: {}", ended.status, ended.last_line()))
+    Err(Failure::Failed(format!("{program}: {}: {}", ended.status, ended.last_line())))
 }

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{peer::Peer, tls::Connectors, udp::contains};
-use crate::health::Http;
+use crate::health::{Failure, Http};
 
 /// So much of a body is looked at, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -18,7 +18,7 @@ pub(super) async fn probe(
     vip: IpAddr,
     http: &Http,
     connectors: &Connectors,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let host = http.host.clone().unwrap_or_else(|| match vip {
         IpAddr::V4(vip) => vip.to_string(),
         IpAddr::V6(vip) => format!("[{vip}]"),
@@ -35,7 +35,7 @@ pub(super) async fn probe(
             exchange(stream, &host, http).await
         }
     };
-    judged.map_err(|error| format!("{peer}{} {error}", http.path))
+    judged.map_err(|error| Failure::Failed(format!("{peer}{} {error}", http.path)))
 }
 
 /// Asks, and judges the answer.

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence};
+use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence, SurgeError};
+
+use crate::health::Failure;
 
 /// What the pings carry; 56 bytes, as ping(8) sends.
 const PAYLOAD: [u8; 56] = *b"lvsd asks whether this real server is there. Thank you! ";
@@ -30,7 +32,7 @@ impl Default for Pinger {
 }
 
 impl Pinger {
-    pub(super) async fn probe(&self, address: IpAddr, limit: Duration) -> Result<(), String> {
+    pub(super) async fn probe(&self, address: IpAddr, limit: Duration) -> Result<(), Failure> {
         let client = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         let client = client.as_ref().map_err(Clone::clone)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -38,7 +40,12 @@ impl Pinger {
         pinger.timeout(limit);
         match pinger.ping(PingSequence(number), &PAYLOAD).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("no answer to a ping of {address}: {error}")),
+            Err(SurgeError::IOError(error)) => {
+                Err(Failure::io(format_args!("can't send a ping to {address}"), &error))
+            }
+            Err(error) => {
+                Err(Failure::Failed(format!("no answer to a ping of {address}: {error}")))
+            }
         }
     }
 }

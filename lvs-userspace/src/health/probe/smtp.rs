@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::peer::Peer;
+use crate::health::Failure;
 
 /// A line may be so long, in bytes; twice what section 4.5.3.1.5 allows.
 const LONGEST: u64 = 1024;
@@ -19,9 +20,10 @@ const LINES: usize = 100;
 /// So long the answer to our good-bye is waited for, when all is known already.
 const GOOD_BYE: Duration = Duration::from_secs(1);
 
-pub(super) async fn probe(peer: Peer, helo: &str) -> Result<(), String> {
+pub(super) async fn probe(peer: Peer, helo: &str) -> Result<(), Failure> {
     let stream = peer.connect().await?;
-    converse(BufReader::new(stream), helo).await.map_err(|error| format!("{peer} {error}"))
+    let talked = converse(BufReader::new(stream), helo).await;
+    talked.map_err(|error| Failure::Failed(format!("{peer} {error}")))
 }
 
 async fn converse<S>(mut stream: S, helo: &str) -> Result<(), String>

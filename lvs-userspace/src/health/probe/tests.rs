@@ -43,7 +43,7 @@ async fn ask(kind: Kind, port: u16) -> Outcome {
 
 /// The reason of a failure.
 async fn refusal(kind: Kind, port: u16) -> String {
-    ask(kind, port).await.expect_err("a failure")
+    ask(kind, port).await.expect_err("a failure").to_string()
 }
 
 /// A web server that answers every request with this.
@@ -86,12 +86,27 @@ fn http() -> Http {
     Http { path: "/health?x=1".to_owned(), host: None, status: None, body: None, tls: None }
 }
 
+#[test]
+fn what_this_machine_lacks_is_not_the_fault_of_another() {
+    let failure = |errno| Failure::io("can't ask", &std::io::Error::from_raw_os_error(errno));
+    for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL] {
+        assert!(matches!(failure(errno), Failure::NotAsked(_)), "{errno}");
+    }
+    for errno in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ECONNRESET, libc::ENOENT] {
+        assert!(matches!(failure(errno), Failure::Failed(_)), "{errno}");
+    }
+}
+
 #[tokio::test]
 async fn tcp_wants_a_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     assert!(ask(Kind::Tcp, port).await.is_ok());
-    drop(listener);
+    // Closed instead, it would keep a port of this machine for a minute.
+    let (mut accepted, _) = listener.accept().await.unwrap();
+    let ended = accepted.read_u8().await.unwrap_err();
+    assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
+    drop((listener, accepted));
     let reason = refusal(Kind::Tcp, port).await;
     assert_eq!(
         reason,
@@ -105,7 +120,7 @@ async fn who_is_silent_fails_when_the_time_is_over() {
     let port = listener.local_addr().unwrap().port();
     let quick = Check { timeout: Duration::from_millis(50), ..check(Kind::Http(http()), port) };
     let outcome = probe(target(Ipv4Addr::LOCALHOST.into()), &quick, None, &Tools::default()).await;
-    assert_eq!(outcome, Err("no answer within 50ms".to_owned()));
+    assert_eq!(outcome, Err(Failure::Failed("no answer within 50ms".to_owned())));
 }
 
 #[tokio::test]
@@ -195,7 +210,7 @@ async fn a_program_that_hangs_is_killed_with_its_children() {
     let command = ["/bin/sh", "-c", &script, "sh"].map(str::to_owned).into();
     let quick = Check { timeout: Duration::from_millis(300), ..check(Kind::Exec(command), 99) };
     let outcome = probe(target(Ipv4Addr::LOCALHOST.into()), &quick, None, &Tools::default()).await;
-    assert_eq!(outcome, Err("no answer within 300ms".to_owned()));
+    assert_eq!(outcome, Err(Failure::Failed("no answer within 300ms".to_owned())));
     let is_gone = |pid: &str| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
@@ -212,7 +227,7 @@ async fn a_ping_is_answered_or_says_why_not() {
     for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
         match probe(target(address), &check(Kind::Ping, 1), None, &Tools::default()).await {
             Ok(took) => assert!(took < Duration::from_secs(2)),
-            Err(reason) => assert!(reason.contains("ping"), "{reason}"),
+            Err(reason) => assert!(reason.to_string().contains("ping"), "{reason}"),
         }
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::peer::Peer;
-use crate::health::Udp;
+use crate::health::{Failure, Udp};
 
 /// The longest answer that is looked at, in bytes.
 const LONGEST: usize = 65_535;
 
-pub(super) async fn probe(peer: Peer, udp: &Udp, limit: Duration) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("can't ask {peer}: {error}");
+pub(super) async fn probe(peer: Peer, udp: &Udp, limit: Duration) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::io(format_args!("can't ask {peer}"), &error);
     let socket = peer.datagrams().await?;
     socket.send(udp.send.as_bytes()).await.map_err(failed)?;
     let mut answer = vec![0; LONGEST];
@@ -22,12 +22,13 @@ pub(super) async fn probe(peer: Peer, udp: &Udp, limit: Duration) -> Result<(), 
                 Ok(())
             } else {
                 let answer = String::from_utf8_lossy(&answer[..answer.len().min(60)]);
-                Err(format!("{peer} answered {answer:?}, without {expected:?} in it"))
+                let reason = format!("{peer} answered {answer:?}, without {expected:?} in it");
+                Err(Failure::Failed(reason))
             }
         }
         (Ok(Ok(_)), None) | (Err(_), None) => Ok(()),
         (Ok(Err(error)), _) => Err(failed(error)),
-        (Err(_), Some(_)) => Err(format!("{peer} did not answer")),
+        (Err(_), Some(_)) => Err(Failure::Failed(format!("{peer} did not answer"))),
     }
 }
 

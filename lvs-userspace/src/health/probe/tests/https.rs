@@ -69,7 +69,7 @@ impl Authority {
     }
 
     /// Asks a web server as this host.
-    async fn ask(&self, port: u16, host: Option<&str>, verify: bool) -> Outcome {
+    async fn ask(&self, port: u16, host: Option<&str>, verify: bool) -> Result<(), String> {
         let tools = Tools {
             connectors: Connectors::trusting(vec![self.certificate.clone()]),
             ..Tools::default()
@@ -81,7 +81,8 @@ impl Authority {
             ..http()
         };
         let target = target(Ipv4Addr::LOCALHOST.into());
-        probe(target, &check(Kind::Http(http), port), None, &tools).await
+        let outcome = probe(target, &check(Kind::Http(http), port), None, &tools).await;
+        outcome.map(drop).map_err(|failure| failure.to_string())
     }
 }
 

@@ -7,11 +7,11 @@ const COMPLAIN: Duration = Duration::from_secs(300);
 
 /// Keeps complaints from filling the log.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(Option<Instant>);
+pub(crate) struct Complaints(Option<Instant>);
 
 impl Complaints {
     /// Whether to complain now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         let due = self.0.is_none_or(|at| now.duration_since(at) >= COMPLAIN);
         if due {
             self.0 = Some(now);
@@ -20,24 +20,24 @@ impl Complaints {
     }
 
     /// It works; says whether it did not before.
-    pub(super) fn settle(&mut self) -> bool {
+    pub(crate) fn settle(&mut self) -> bool {
         self.0.take().is_some()
     }
 }
 
 /// How long to wait before the next try: longer each time.
 #[derive(Debug)]
-pub(super) struct BackOff {
+pub(crate) struct BackOff {
     next: Duration,
     most: Duration,
 }
 
 impl BackOff {
-    pub(super) const fn new(first: Duration, most: Duration) -> Self {
+    pub(crate) const fn new(first: Duration, most: Duration) -> Self {
         Self { next: first, most }
     }
 
-    pub(super) fn wait(&mut self) -> Duration {
+    pub(crate) fn wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = (wait * 2).min(self.most);
         wait
