@@ -121,6 +121,8 @@ pub enum RunError {
 /// # Errors
 /// What kept it from starting, or from going on.
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), RunError> {
+    // From the first moment on, or a SIGHUP would end it.
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signal)?;
     let config = options.load()?;
     raise_file_limit();
     // Another was installed before: then that is it.
@@ -178,7 +180,6 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let (sender, mut requests) = mpsc::channel(REQUESTS);
     let stop_server = shutdown.child_token();
     let mut server = tokio::spawn(server::serve(listener, sender, events, stop_server.clone()));
-    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signal)?;
     let mut tick = interval(net::TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     info!(director = agent.name(), "ready");

@@ -143,6 +143,22 @@ fn signals_end_it_cleanly() -> Result<()> {
     Ok(())
 }
 
+/// As an administrator's script may do it who has just started it.
+#[test]
+fn a_hang_up_while_it_starts_does_not_end_it() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let mut lvsd = LvsdCommand::new(Host::Director, &config(Host::Director, WEIGHTS))?.spawn()?;
+    // It has its socket long before it is ready.
+    wait_for("the socket", Duration::from_secs(10), || lvsd.socket.exists().then_some(()))?;
+    lvsd.hang_up()?;
+    lvsd.wait_until_ready()?;
+    wait_for("the reload", Duration::from_secs(10), || {
+        lvsd.log().contains("reloaded the configuration").then_some(())
+    })?;
+    drop(lab);
+    Ok(())
+}
+
 /// With a connection to its socket still open, and a client in the middle of a request.
 #[test]
 fn an_idle_caller_does_not_keep_it_from_ending() -> Result<()> {

@@ -154,6 +154,13 @@ impl LvsdCommand {
 
     /// Starts it and waits until it answers.
     pub fn start(&self) -> Result<Lvsd> {
+        let mut lvsd = self.spawn()?;
+        lvsd.wait_until_ready()?;
+        Ok(lvsd)
+    }
+
+    /// Starts it.
+    pub fn spawn(&self) -> Result<Lvsd> {
         let log = fs::File::options()
             .create(true)
             .append(true)
@@ -162,20 +169,7 @@ impl LvsdCommand {
         let process = Process::spawn(
             self.command()?.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log),
         )?;
-        let mut lvsd = Lvsd { process, socket: self.socket.clone(), log: self.log.clone() };
-
-        let answer = wait_for("an answer from lvsd", Duration::from_secs(10), || {
-            match lvsd.process.exited() {
-                Ok(None) => lvsd.services().ok().map(|_| Ok(())),
-                Ok(Some(status)) => Some(Err(status)),
-                Err(_) => None,
-            }
-        });
-        match answer {
-            Ok(Ok(())) => Ok(lvsd),
-            Ok(Err(status)) => bail!("lvsd ended at once, {status}:\n{}", lvsd.log()),
-            Err(error) => Err(error.context(format!("lvsd said:\n{}", lvsd.log()))),
-        }
+        Ok(Lvsd { process, socket: self.socket.clone(), log: self.log.clone() })
     }
 
     /// Runs it to its end, for when it should not start.
@@ -213,6 +207,22 @@ pub struct Lvsd {
 }
 
 impl Lvsd {
+    /// Waits until it answers.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
+        let answer = wait_for("an answer from lvsd", Duration::from_secs(10), || {
+            match self.process.exited() {
+                Ok(None) => self.services().ok().map(|_| Ok(())),
+                Ok(Some(status)) => Some(Err(status)),
+                Err(_) => None,
+            }
+        });
+        match answer {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(status)) => bail!("lvsd ended at once, {status}:\n{}", self.log()),
+            Err(error) => Err(error.context(format!("lvsd said:\n{}", self.log()))),
+        }
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
