@@ -52,7 +52,7 @@ const REQUESTS: usize = 64;
 /// Events that are kept for who listens too slowly.
 const EVENTS: usize = 1024;
 
-/// Outcomes of checks that are taken in at once.
+/// Outcomes of checks, or load reports, that are taken in at once.
 const MANY: usize = 256;
 
 /// Files that may be open at a time, if the hard limit allows it: twice as many as there are ports.
@@ -161,7 +161,6 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     let (poller, mut reports) = Poller::new();
     let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);
     let reach = Reach::new(netlink);
-    reach.clear_vip_routes().await?;
     let (events, _) = broadcast::channel(EVENTS);
     let world = World { dataplane, reach, links, checker, poller, alerts, events: events.clone() };
     let mut agent = Agent::new(options, director, world, held);
@@ -174,7 +173,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     agent.synchronise()?;
     // Not before the tables are full: it may take the place of one that has its own.
     agent.attach()?;
-    agent.begin_checks();
+    agent.begin_checks().await?;
     info!(bytes, takes_over, "memory of the connection tables");
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
@@ -184,7 +183,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     info!(director = agent.name(), "ready");
 
-    let mut done = Vec::new();
+    let (mut done, mut asked) = (Vec::new(), Vec::new());
     let result = loop {
         agent.follow();
         tokio::select! {
@@ -200,10 +199,12 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 done.drain(..).for_each(|done| agent.checked(&done));
             }
             () = sleep_until(agent.next_check()) => agent.start_checks(),
-            Some(asked) = reports.recv() => agent.reported(&asked),
+            1.. = reports.recv_many(&mut asked, MANY) => {
+                asked.drain(..).for_each(|asked| agent.reported(&asked));
+            }
             () = sleep_until(agent.next_report()) => agent.start_reports(),
             changed = news.next() => match changed {
-                Some((interface, address, state)) => agent.news(interface, address, state),
+                Some(news) => agent.news(news),
                 None => break Err(RunError::NetlinkGone),
             },
             Some(()) = hangup.recv() => agent.hang_up().await,

@@ -226,10 +226,12 @@ impl Agent {
         self.poller.reconfigure(load, &self.director.load_agents(), now);
     }
 
-    /// Begins to check, and to ask for load reports.
-    pub(super) fn begin_checks(&mut self) {
+    /// Begins to check, and to ask for load reports. Not before the interfaces are this lvsd's.
+    pub(super) async fn begin_checks(&mut self) -> Result<(), NetError> {
+        self.reach.open_vip_routes().await?;
         self.check_real_servers();
         self.poller.restore(self.director.standings());
+        Ok(())
     }
 
     /// Finds the real servers on the network.
@@ -325,10 +327,12 @@ impl Agent {
         }
     }
 
-    /// Takes in news of a neighbour.
-    pub(super) fn news(&mut self, interface: u32, address: IpAddr, state: NeighbourState) {
-        if let Some(moved) = self.reach.news(interface, address, state) {
-            self.moved(moved);
+    /// Takes in news of neighbours.
+    pub(super) fn news(&mut self, news: Vec<(u32, IpAddr, NeighbourState)>) {
+        for (interface, address, state) in news {
+            if let Some(moved) = self.reach.news(interface, address, state) {
+                self.moved(moved);
+            }
         }
     }
 
@@ -340,7 +344,9 @@ impl Agent {
     /// Does what is due.
     pub(super) async fn tick(&mut self) {
         let now = Instant::now();
-        self.reach.tick(now).await;
+        for moved in self.reach.tick(now).await {
+            self.moved(moved);
+        }
         self.is_dirty |= self.tables.is_due(now) | self.director.tick(now);
         if now >= self.next_comparison {
             self.compare();

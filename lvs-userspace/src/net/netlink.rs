@@ -8,9 +8,11 @@ mod addresses;
 mod drivers;
 mod vip_routes;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use futures::{StreamExt, TryStreamExt, channel::mpsc::UnboundedReceiver};
+use futures::{
+    FutureExt as _, StreamExt as _, TryStreamExt as _, channel::mpsc::UnboundedReceiver,
+};
 use rtnetlink::{
     Handle, MulticastGroup, RouteMessageBuilder, new_multicast_connection,
     packet_core::{NetlinkMessage, NetlinkPayload},
@@ -25,12 +27,16 @@ use rtnetlink::{
     },
     sys::SocketAddr,
 };
+use tokio::time::timeout;
 
 pub use addresses::{Interface, InterfaceAddress, host_prefix};
 pub use drivers::{Drivers, XdpAbilities};
 
 use super::{Action, Link, NeighbourState};
 use crate::model::MacAddr;
+
+/// So long the kernel may take to answer. It does so at once, or not at all.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the kernel's network could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +61,9 @@ pub enum NetError {
     /// The kernel refused a change.
     #[error("the kernel refuses: {0}")]
     Refused(std::io::Error),
+    /// The answer of the kernel was lost.
+    #[error("netlink: no answer from the kernel within {PATIENCE:?}")]
+    Silent,
     /// The kernel refused a request.
     #[error("netlink: {0}")]
     Netlink(#[from] rtnetlink::Error),
@@ -76,10 +85,12 @@ impl Netlink {
     /// # Errors
     /// When there are no sockets to be had.
     pub fn open() -> Result<(Self, News), NetError> {
-        let (connection, handle, messages) =
+        // On a socket of their own: when they are more than it holds, the kernel drops whatever comes
+        // for it, and so it would drop answers.
+        let (connection, _, messages) =
             new_multicast_connection(&[MulticastGroup::Neigh]).map_err(NetError::Open)?;
         tokio::spawn(connection);
-        Ok((Self { handle }, News(messages)))
+        Ok((Self::without_news()?, News(messages)))
     }
 
     /// The interface with this name.
@@ -88,8 +99,9 @@ impl Netlink {
     /// When there is none, or none that carries Ethernet.
     pub async fn link(&self, name: &str) -> Result<Link, NetError> {
         let mut links = self.handle.link().get().match_name(name.to_owned()).execute();
-        match links.try_next().await {
+        match answer(links.try_next()).await {
             Ok(Some(message)) => link(&message, name),
+            Err(NetError::Silent) => Err(NetError::Silent),
             Ok(None) | Err(_) => Err(NetError::NoInterface(name.to_owned())),
         }
     }
@@ -101,8 +113,9 @@ impl Netlink {
     pub async fn link_by_index(&self, index: u32) -> Result<Link, NetError> {
         let mut links = self.handle.link().get().match_index(index).execute();
         let name = format!("number {index}");
-        match links.try_next().await {
+        match answer(links.try_next()).await {
             Ok(Some(message)) => link(&message, &name),
+            Err(NetError::Silent) => Err(NetError::Silent),
             Ok(None) | Err(_) => Err(NetError::NoInterface(name)),
         }
     }
@@ -133,8 +146,9 @@ impl Netlink {
             }
         };
         let mut routes = Box::pin(self.handle.route().get(request).execute());
-        match routes.try_next().await {
+        match answer(routes.try_next()).await {
             Ok(Some(route)) => Ok(route),
+            Err(NetError::Silent) => Err(NetError::Silent),
             Ok(None) | Err(_) => Err(NetError::NoRoute(address)),
         }
     }
@@ -144,7 +158,8 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub async fn neighbours(&self) -> Result<Vec<(u32, IpAddr, NeighbourState)>, NetError> {
-        let messages: Vec<_> = self.handle.neighbours().get().execute().try_collect().await?;
+        let messages: Vec<_> =
+            answer(self.handle.neighbours().get().execute().try_collect()).await?;
         Ok(messages.iter().filter_map(neighbour).collect())
     }
 
@@ -156,7 +171,8 @@ impl Netlink {
         match action {
             Action::Probe(address, mac) => {
                 let request = self.handle.neighbours().add(interface, address).replace();
-                Ok(request.state(KernelState::Probe).link_layer_address(&mac.0).execute().await?)
+                let request = request.state(KernelState::Probe).link_layer_address(&mac.0);
+                answer(request.execute()).await
             }
             Action::Resolve(address) => self.resolve(interface, address).await,
             Action::ForgetAndResolve(address) => {
@@ -167,7 +183,10 @@ impl Netlink {
                 };
                 forgotten.header.ifindex = interface;
                 forgotten.attributes.push(NeighbourAttribute::Destination(address.into()));
-                self.handle.neighbours().del(forgotten).execute().await?;
+                match answer(self.handle.neighbours().del(forgotten).execute()).await {
+                    Err(error) if !error.is_gone() => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
                 self.resolve(interface, address).await
             }
         }
@@ -176,25 +195,54 @@ impl Netlink {
     /// What `NTF_USE` does (net/core/neighbour.c, neigh_add): as if a packet were to be sent there.
     async fn resolve(&self, interface: u32, address: IpAddr) -> Result<(), NetError> {
         let request = self.handle.neighbours().add(interface, address).replace();
-        Ok(request.state(KernelState::None).flags(NeighbourFlags::Use).execute().await?)
+        answer(request.state(KernelState::None).flags(NeighbourFlags::Use).execute()).await
     }
 }
 
 impl News {
-    /// The next change of a neighbour; `None` when the kernel's end is gone.
-    pub async fn next(&mut self) -> Option<(u32, IpAddr, NeighbourState)> {
-        loop {
-            let (message, _) = self.0.next().await?;
-            let NetlinkPayload::InnerMessage(message) = message.payload else { continue };
+    /// All changes of neighbours since the last time, as soon as the kernel has said anything; `None` when
+    /// its end is gone.
+    pub async fn next(&mut self) -> Option<Vec<(u32, IpAddr, NeighbourState)>> {
+        let mut message = Some(self.0.next().await?);
+        let mut news = Vec::new();
+        while let Some((said, _)) = message {
             // An entry that is deleted is one that we asked to forget, or one that the kernel
             // found too old: either way, who has it is still there until it fails to answer.
-            if let RouteNetlinkMessage::NewNeighbour(message) = message
-                && let Some(news) = neighbour(&message)
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(said)) =
+                said.payload
             {
-                return Some(news);
+                news.extend(neighbour(&said));
             }
+            message = self.0.next().now_or_never().flatten();
+        }
+        Some(news)
+    }
+}
+
+impl NetError {
+    /// Whether what was to be removed was not there.
+    fn is_gone(&self) -> bool {
+        self.errno().is_some_and(|errno| [libc::ESRCH, libc::ENOENT].contains(&errno))
+    }
+
+    /// Whether what was to be added was there.
+    fn is_there(&self) -> bool {
+        self.errno() == Some(libc::EEXIST)
+    }
+
+    fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Netlink(rtnetlink::Error::NetlinkError(error)) => Some(error.raw_code().abs()),
+            _ => None,
         }
     }
+}
+
+/// What the kernel says to a request.
+async fn answer<T>(
+    asked: impl Future<Output = Result<T, rtnetlink::Error>>,
+) -> Result<T, NetError> {
+    Ok(timeout(PATIENCE, asked).await.map_err(|_| NetError::Silent)??)
 }
 
 fn link(message: &LinkMessage, name: &str) -> Result<Link, NetError> {

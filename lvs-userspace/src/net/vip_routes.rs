@@ -60,6 +60,16 @@ pub enum Step {
 pub struct VipRoutes {
     marks: BTreeMap<IpAddr, u32>,
     entries: BTreeSet<Entry>,
+    /// Of these the kernel may have lost something.
+    doubted: BTreeSet<u32>,
+}
+
+impl Entry {
+    const fn mark(&self) -> u32 {
+        match self {
+            Self::Route { mark, .. } | Self::Rule { mark, .. } => *mark,
+        }
+    }
 }
 
 impl VipRoutes {
@@ -81,6 +91,8 @@ impl VipRoutes {
             wanted.insert(Entry::Rule { mark, ipv6: real_server.is_ipv6() });
             wanted.insert(Entry::Route { mark, vip, real_server, interface });
         }
+        let doubted = std::mem::take(&mut self.doubted);
+        self.entries.retain(|it| !(doubted.contains(&it.mark()) && wanted.contains(it)));
         let gone = self.entries.difference(&wanted).copied().map(Step::Remove);
         let new = wanted.difference(&self.entries).copied().map(Step::Add);
         gone.chain(new).collect()
@@ -94,9 +106,10 @@ impl VipRoutes {
         };
     }
 
-    /// The kernel may have lost routes, as it does when a link goes down: they are to be set again.
-    pub fn doubt(&mut self) {
-        self.entries.retain(|entry| matches!(entry, Entry::Rule { .. }));
+    /// The kernel may have lost the ways through a real server: its routes when a link goes down, its rules
+    /// when somebody clears away those of others. They are to be set again with the next plan.
+    pub fn doubt(&mut self, real_server: IpAddr) {
+        self.doubted.extend(self.marks.get(&real_server));
     }
 
     fn number(&mut self, real_server: IpAddr) -> Option<u32> {
@@ -158,6 +171,25 @@ mod tests {
         let marks = [11, 12].map(|host| routes.mark(address(host)).unwrap());
         assert_ne!(marks[0], marks[1]);
         assert!(marks.into_iter().all(is_ours) && !is_ours(0) && !is_ours(254));
+    }
+
+    #[test]
+    fn what_is_doubted_is_set_again_and_nothing_else() {
+        let mut routes = VipRoutes::default();
+        let both = [(11, 100, 2), (12, 100, 2)];
+        change(&mut routes, &both);
+        routes.doubt(address(12));
+        routes.doubt(address(13));
+        let mark = routes.mark(address(12)).unwrap();
+        let steps = change(&mut routes, &both);
+        let all_of_12 = steps.iter().all(|it| matches!(it, Step::Add(it) if it.mark() == mark));
+        assert!(steps.len() == 2 && all_of_12, "{steps:?}");
+        assert_eq!(routes.mark(address(12)), Some(mark));
+        assert_eq!(change(&mut routes, &both), []);
+        // What is not wanted any more is still removed.
+        routes.doubt(address(12));
+        let steps = change(&mut routes, &[(11, 100, 2)]);
+        assert!(steps.len() == 2 && steps.iter().all(|it| matches!(it, Step::Remove(_))));
     }
 
     #[test]

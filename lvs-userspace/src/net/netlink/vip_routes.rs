@@ -5,14 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures::TryStreamExt as _;
 use rtnetlink::{
     IpVersion, RouteMessageBuilder,
-    packet_core::ErrorMessage,
     packet_route::{
-        route::RouteMessage,
+        route::{RouteAttribute, RouteMessage},
         rule::{RuleAction, RuleAttribute, RuleMessage},
     },
 };
 
-use super::{NetError, Netlink};
+use super::{NetError, Netlink, answer};
 use crate::net::vip_routes::{Entry, Step, is_ours};
 
 /// Before the main table's rule, and after those that administrators mostly make.
@@ -33,55 +32,81 @@ impl Netlink {
             (Entry::Rule { mark, ipv6 }, false) => self.remove_rules(mark, ipv6).await,
             (Entry::Route { mark, vip, real_server, interface }, true) => {
                 let route = route(mark, vip, real_server, interface);
-                self.handle.route().add(route).replace().execute().await
+                answer(self.handle.route().add(route).replace().execute()).await
             }
             (Entry::Route { mark, vip, real_server, interface }, false) => {
                 let route = route(mark, vip, real_server, interface);
-                self.handle.route().del(route).execute().await
+                answer(self.handle.route().del(route).execute()).await
             }
         };
         match done {
-            Err(rtnetlink::Error::NetlinkError(error)) if is_done(&error, add) => Ok(()),
-            done => done.map_err(NetError::from),
+            Err(error) if if add { error.is_there() } else { error.is_gone() } => Ok(()),
+            done => done,
         }
     }
 
-    /// Removes all rules of ours, those of a killed lvsd too. Its tables are then used by nobody, and
-    /// what is in them is replaced.
+    /// Removes all rules and routes of ours, those of a killed lvsd too.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub async fn clear_vip_routes(&self) -> Result<(), NetError> {
         for ipv6 in [false, true] {
-            let version = if ipv6 { IpVersion::V6 } else { IpVersion::V4 };
-            // A kernel without policy routing has none of ours either.
-            let Ok(rules) = self.handle.rule().get(version).execute().try_collect::<Vec<_>>().await
-            else {
-                continue;
+            // A kernel without policy routing, or without IPv6, has none of ours either.
+            let Ok(rules) = self.rules(ipv6).await else { continue };
+            for rule in rules.into_iter().filter(|rule| mark(rule).is_some_and(is_ours)) {
+                self.remove_rule(rule).await?;
+            }
+            let all = match ipv6 {
+                false => RouteMessageBuilder::<Ipv4Addr>::new().build(),
+                true => RouteMessageBuilder::<Ipv6Addr>::new().build(),
             };
-            for rule in rules {
-                if mark(&rule).is_some_and(is_ours) {
-                    self.handle.rule().del(rule).execute().await?;
+            let routes: Vec<_> =
+                answer(self.handle.route().get(all).execute().try_collect()).await?;
+            for route in routes.into_iter().filter(|route| table(route).is_some_and(is_ours)) {
+                match answer(self.handle.route().del(route).execute()).await {
+                    Err(error) if !error.is_gone() => return Err(error),
+                    Ok(()) | Err(_) => {}
                 }
             }
         }
         Ok(())
     }
 
-    async fn add_rule(&self, mark: u32, ipv6: bool) -> Result<(), rtnetlink::Error> {
-        let rule = self.handle.rule().add();
-        let rule = rule.fw_mark(mark).table_id(mark).priority(PRIORITY).action(RuleAction::ToTable);
-        if ipv6 { rule.v6().execute().await } else { rule.v4().execute().await }
+    async fn rules(&self, ipv6: bool) -> Result<Vec<RuleMessage>, NetError> {
+        let version = if ipv6 { IpVersion::V6 } else { IpVersion::V4 };
+        answer(self.handle.rule().get(version).execute().try_collect()).await
     }
 
-    async fn remove_rules(&self, number: u32, ipv6: bool) -> Result<(), rtnetlink::Error> {
-        let version = if ipv6 { IpVersion::V6 } else { IpVersion::V4 };
-        let rules: Vec<_> = self.handle.rule().get(version).execute().try_collect().await?;
-        for rule in rules.into_iter().filter(|rule| mark(rule) == Some(number)) {
-            self.handle.rule().del(rule).execute().await?;
+    async fn add_rule(&self, mark: u32, ipv6: bool) -> Result<(), NetError> {
+        let rule = self.handle.rule().add();
+        let rule = rule.fw_mark(mark).table_id(mark).priority(PRIORITY).action(RuleAction::ToTable);
+        match ipv6 {
+            false => answer(rule.v4().execute()).await,
+            true => answer(rule.v6().execute()).await,
+        }
+    }
+
+    async fn remove_rules(&self, number: u32, ipv6: bool) -> Result<(), NetError> {
+        for rule in self.rules(ipv6).await?.into_iter().filter(|it| mark(it) == Some(number)) {
+            self.remove_rule(rule).await?;
         }
         Ok(())
     }
+
+    /// Removes a rule, unless somebody else was faster.
+    async fn remove_rule(&self, rule: RuleMessage) -> Result<(), NetError> {
+        match answer(self.handle.rule().del(rule).execute()).await {
+            Err(error) if !error.is_gone() => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn table(route: &RouteMessage) -> Option<u32> {
+    route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    })
 }
 
 fn mark(rule: &RuleMessage) -> Option<u32> {
@@ -114,10 +139,4 @@ fn v6(address: IpAddr) -> Ipv6Addr {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
     }
-}
-
-/// Whether an error says that it was done before.
-fn is_done(error: &ErrorMessage, add: bool) -> bool {
-    let errno = error.raw_code().abs();
-    if add { errno == libc::EEXIST } else { [libc::ESRCH, libc::ENOENT].contains(&errno) }
 }
