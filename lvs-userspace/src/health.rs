@@ -3,11 +3,13 @@
 mod checker;
 mod monitor;
 pub mod probe;
+mod punctuality;
 
 use std::{fmt, io, net::IpAddr, time::Duration};
 
 pub use checker::{Checker, Done};
 pub use monitor::{Change, Due, Monitors};
+pub use punctuality::Punctuality;
 
 use crate::model::ServiceId;
 

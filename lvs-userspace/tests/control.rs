@@ -171,6 +171,7 @@ fn why(packet: api::Question) -> api::Why {
 
 fn status() -> api::Status {
     api::Status {
+        checks: api::Checks::default(),
         version: "1.2.3".to_owned(),
         director: "midas".to_owned(),
         connection_table_size: 4096,

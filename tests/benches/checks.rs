@@ -108,7 +108,8 @@ async fn measure(port: u16) -> anyhow::Result<Results> {
         tokio::select! {
             () = tokio::time::sleep_until(next.into()) => {
                 let now = Instant::now();
-                let late = checker.start_due(now, |_| None);
+                let late = now.duration_since(next);
+                checker.start_due(now, |_| None);
                 if now >= start {
                     cpu.get_or_insert_with(cpu_time);
                     lateness.push(late);

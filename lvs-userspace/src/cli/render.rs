@@ -100,6 +100,13 @@ pub(super) fn status(status: &Status) -> String {
     if let Some(reason) = &status.out_of_sync {
         text += &format!("OUT OF SYNC: {reason}\n");
     }
+    if status.checks.made > 0 {
+        let api::Checks { made, late, not_asked, latest_ms } = status.checks;
+        text += &format!(
+            "checks {made}: {late} late, the latest of the last minute by {latest_ms} ms; \
+             {not_asked} could not be made\n"
+        );
+    }
     let File { path, differs } = &status.file;
     match differs {
         Some(false) => {}

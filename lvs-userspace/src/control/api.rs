@@ -237,8 +237,24 @@ pub struct Status {
     pub timeouts: Timeouts,
     /// The configuration file.
     pub file: File,
+    /// The checks of the real servers, and whether this machine is up to them.
+    #[serde(default)]
+    pub checks: Checks,
     /// Packets that were not forwarded, by what became of them.
     pub fates: Vec<FateCount>,
+}
+
+/// The checks of the real servers since lvsd has started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Checks {
+    /// How many have begun.
+    pub made: u64,
+    /// How many of them began more than 100 ms late.
+    pub late: u64,
+    /// How many of them this machine could not make, for want of something of its own.
+    pub not_asked: u64,
+    /// By how many milliseconds the latest of the last minute was late.
+    pub latest_ms: u64,
 }
 
 /// An interface with the XDP program.

@@ -41,9 +41,6 @@ use crate::{
 /// How often to look whether the maps still hold what was written.
 const COMPARE: Duration = Duration::from_secs(10);
 
-/// A check that begins so late says more about the director than about the real server.
-const LATE: Duration = Duration::from_millis(100);
-
 /// An interface that is to run the program.
 #[derive(Debug)]
 pub(super) struct AttachedLink {
@@ -153,10 +150,7 @@ impl Agent {
     /// Begins the checks that are due.
     pub(super) fn start_checks(&mut self) {
         let reach = &self.reach;
-        let late = self.checker.start_due(Instant::now(), |real_server| reach.mark(real_server));
-        if late > LATE {
-            debug!(?late, "checks are late: this machine has too much to do");
-        }
+        self.checker.start_due(Instant::now(), |real_server| reach.mark(real_server));
     }
 
     /// Takes in what a check has found.
@@ -537,6 +531,7 @@ impl Agent {
             &self.links,
             &self.dataplane,
             self.tables.out_of_sync(),
+            self.checker.punctuality(),
         )
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
@@ -566,9 +561,9 @@ impl Agent {
     /// Makes the maps what they should be.
     pub(super) fn synchronise(&mut self) -> Result<(), SyncError> {
         // Frames may leave by interfaces, too, that the program is not attached to.
-        let exits = self.reach.exits();
         let links = self.links.iter().map(|it| (it.link.index, it.link.mac));
-        let interfaces = exits.chain(links).collect();
+        // What is known of the ways is newer.
+        let interfaces = links.chain(self.reach.exits()).collect();
         let clock = *self.dataplane.clock();
         let now = Instant::now();
         let services = self.director.wanted(now);

@@ -208,7 +208,7 @@ impl Reach {
     /// Finds the ways to these real servers; gives those that are known and are elsewhere now.
     async fn find_ways(&mut self, addresses: &[IpAddr]) -> Vec<Moved> {
         let mut links = BTreeMap::new();
-        let mut moved = Vec::new();
+        let mut moved = BTreeSet::new();
         for &address in addresses {
             match self.way_to(address, &mut links).await {
                 Ok(way) => {
@@ -216,7 +216,7 @@ impl Reach {
                         info!(%address, "there is a way to the real server");
                     }
                     if self.ways.insert(address, way) != Some(way) {
-                        moved.push(address);
+                        moved.insert(address);
                     }
                 }
                 // An old way is kept: a link that was down for a moment comes back as it was.

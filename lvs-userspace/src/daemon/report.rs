@@ -23,6 +23,7 @@ use crate::{
         sweep,
     },
     director::{Change, Director, State},
+    health::Punctuality,
     model::ServiceId,
 };
 
@@ -154,6 +155,7 @@ pub(super) fn status(
     links: &[AttachedLink],
     dataplane: &impl Dataplane,
     out_of_sync: Option<&OutOfSync>,
+    checks: &Punctuality,
 ) -> io::Result<api::Status> {
     let interfaces = links
         .iter()
@@ -185,6 +187,12 @@ pub(super) fn status(
             udp_s: config.connections.timeouts.udp.as_secs(),
         },
         file,
+        checks: api::Checks {
+            made: checks.made,
+            late: checks.late,
+            not_asked: checks.not_asked,
+            latest_ms: checks.latest(Instant::now()).as_millis().try_into().unwrap_or(u64::MAX),
+        },
         fates,
     })
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{
-    Change, Check, Failure, Health, Monitors, Outcome, Target,
+    Change, Check, Failure, Health, Monitors, Outcome, Punctuality, Target,
     probe::{Tools, probe},
 };
 use crate::patience::Complaints;
@@ -31,7 +31,9 @@ pub struct Checker {
     monitors: Monitors,
     tools: Arc<Tools>,
     done: mpsc::Sender<Done>,
-    complaints: Complaints,
+    punctuality: Punctuality,
+    /// That checks can't be made, and that they are late.
+    complaints: [Complaints; 2],
 }
 
 impl Checker {
@@ -43,7 +45,8 @@ impl Checker {
             monitors: Monitors::default(),
             tools: Arc::default(),
             done,
-            complaints: Complaints::default(),
+            punctuality: Punctuality::default(),
+            complaints: Default::default(),
         };
         (checker, outcomes)
     }
@@ -63,12 +66,20 @@ impl Checker {
         self.monitors.next()
     }
 
-    /// Begins the checks that are due; says how late the latest of them is. `mark` is that of packets
-    /// to a VIP at a real server.
-    pub fn start_due(&mut self, now: Instant, mark: impl Fn(IpAddr) -> Option<u32>) -> Duration {
-        let mut late = Duration::ZERO;
+    /// How late checks begin.
+    #[must_use]
+    pub const fn punctuality(&self) -> &Punctuality {
+        &self.punctuality
+    }
+
+    /// Begins the checks that are due. `mark` is that of packets to a VIP at a real server.
+    pub fn start_due(&mut self, now: Instant, mark: impl Fn(IpAddr) -> Option<u32>) {
+        let [_, complaints] = &mut self.complaints;
         for due in self.monitors.take_due(now) {
-            late = late.max(now.duration_since(due.at));
+            if self.punctuality.begins(due.at, now) && complaints.is_due(now) {
+                let late = now.duration_since(due.at);
+                warn!(?late, "checks are late: this machine has too much to do");
+            }
             let mark = mark(due.target.real_server);
             let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
             tokio::spawn(async move {
@@ -83,7 +94,6 @@ impl Checker {
                 done.send(Done { target: due.target, round: due.round, outcome }).await.ok();
             });
         }
-        late
     }
 
     /// Takes in what a check has found: what changes by it, and how fast the answers come.
@@ -93,10 +103,12 @@ impl Checker {
         now: Instant,
     ) -> (Target, Option<Change>, Option<Duration>) {
         let Done { target, round, outcome } = done;
-        if let Err(Failure::NotAsked(reason)) = outcome
-            && self.complaints.is_due(now)
-        {
-            warn!(%target, reason, "can't ask real servers; what is thought of them stays as it is");
+        let [complaints, _] = &mut self.complaints;
+        if let Err(Failure::NotAsked(reason)) = outcome {
+            self.punctuality.not_asked += 1;
+            if complaints.is_due(now) {
+                warn!(%target, reason, "can't ask real servers; what is thought of them stays as it is");
+            }
         }
         let change = self.monitors.outcome(*target, *round, outcome, now);
         (*target, change, self.monitors.latency(target))

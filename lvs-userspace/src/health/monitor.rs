@@ -25,8 +25,10 @@ use std::{
 
 use super::{Check, Failure, Health, Outcome, Target};
 
-/// The first checks are spread over so long, that not all go out at once.
+/// First checks are spread over so long, that not all go out at once,
 const SPREAD: Duration = Duration::from_millis(500);
+/// and over so long that no more than this are made in a second.
+const FIRST_CHECKS: u32 = 2_000;
 /// Intervals vary by so many parts in a thousand, so that checks do not fall into step.
 const JITTER: u64 = 100;
 
@@ -90,24 +92,36 @@ impl Monitors {
         now: Instant,
     ) {
         let mut before = std::mem::take(&mut self.monitors);
-        self.waiting.clear();
+        let mut new = Vec::new();
         for (target, check, health) in targets {
             let monitor = match before.remove(&target) {
                 Some(monitor) if monitor.check == check => monitor,
-                // Another check says nothing about the past, and the past something about it.
-                Some(Monitor { health, latency, failures, held_until, .. }) => {
-                    Monitor { latency, failures, held_until, ..Monitor::new(check, health, now) }
-                }
-                None => {
-                    let wait = SPREAD.mul_f64(f64::from(hash(&target, 0) as u16) / 65_536.0);
-                    Monitor::new(check, health, now + wait)
+                before => {
+                    new.push(target);
+                    match before {
+                        // Another check says nothing about the past, and the past something about it.
+                        Some(Monitor { health, latency, failures, held_until, .. }) => Monitor {
+                            latency,
+                            failures,
+                            held_until,
+                            ..Monitor::new(check, health, now)
+                        },
+                        None => Monitor::new(check, health, now),
+                    }
                 }
             };
-            if let Some(next) = monitor.next {
-                self.waiting.insert((next, target));
-            }
             self.monitors.insert(target, monitor);
         }
+        let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        let spread = SPREAD.max(Duration::from_secs(1) * count / FIRST_CHECKS);
+        for target in new {
+            let wait = spread.mul_f64(f64::from(hash(&target, 0) as u16) / 65_536.0);
+            if let Some(monitor) = self.monitors.get_mut(&target) {
+                monitor.next = Some(now + wait);
+            }
+        }
+        let waiting = self.monitors.iter().filter_map(|(target, it)| Some((it.next?, *target)));
+        self.waiting = waiting.collect();
     }
 
     /// When the next check is due.

@@ -135,6 +135,7 @@ fn status_for_people() {
         timeouts: api::Timeouts::default(),
         file: File { path: "/etc/lvs/lvs.toml".to_owned(), differs: Some(true) },
         out_of_sync: None,
+        checks: api::Checks { made: 12_345, late: 6, not_asked: 0, latest_ms: 120 },
         fates: vec![api::FateCount {
             name: "passed_arp".to_owned(),
             meaning: "Passed to the kernel: ARP that asks for no VIP.".to_owned(),
@@ -144,6 +145,7 @@ fn status_for_people() {
     expect![[r#"
         director midas (lvsd 0.1.0)
         interface eth0 02:00:0a:4d:00:03, native XDP
+        checks 12345: 6 late, the latest of the last minute by 120 ms; 0 could not be made
         what is running is not what /etc/lvs/lvs.toml says: see `lvsctl diff`
 
         PACKETS NOT FORWARDED  COUNT  MEANING

@@ -181,12 +181,31 @@ fn the_state_is_kept_by_identity() {
 
 #[test]
 fn checks_of_many_are_spread() {
-    let now = Instant::now();
-    let mut monitors = Monitors::default();
-    monitors.reconfigure((0..200).map(|host| (target(host), check(), Health::Checking)), now);
-    let early = monitors.take_due(now + SPREAD / 2).len();
-    assert!((60..140).contains(&early), "{early}");
-    assert_eq!(early + monitors.take_due(now + SPREAD).len(), 200);
+    let start = Instant::now();
+    for (count, spread) in [(200, SPREAD), (4000, 4000 * Duration::from_secs(1) / FIRST_CHECKS)] {
+        let mut monitors = Monitors::default();
+        let targets = |check: Check| {
+            (0..count).map(move |number: u16| {
+                let [high, low] = number.to_be_bytes();
+                let real_server = Ipv4Addr::new(10, 77, high, low).into();
+                (Target { real_server, ..target(0) }, check.clone(), Health::Checking)
+            })
+        };
+        // At the start, and when all are checked in another way.
+        for (number, check) in (0..).zip([check(), Check { kind: Kind::Ping, ..check() }]) {
+            let now = start + spread * 2 * number;
+            monitors.reconfigure(targets(check), now);
+            let mut most = 0;
+            let mut all = 0;
+            for part in 1..=10 {
+                let due = monitors.take_due(now + spread * part / 10).len();
+                most = most.max(due);
+                all += due;
+            }
+            assert_eq!(all, usize::from(count));
+            assert!(most < all / 5, "{most} of {all} in a tenth of the time");
+        }
+    }
 }
 
 proptest! {
