@@ -1,7 +1,7 @@
 //! lvsd: brings everything together and keeps it true until it is told to stop.
 //!
-//! One task owns all state and is fed by three streams: the kernel's news, the control socket and
-//! time. So no two changes ever cross.
+//! One task owns all state and is fed by the kernel's news, what the checks have found, load reports, the
+//! control socket and time. So no two changes ever cross.
 
 mod agent;
 mod config_file;
@@ -36,7 +36,7 @@ use crate::{
         preflight, restored,
     },
     director::{Director, Start},
-    health::Checker,
+    health::Checks,
     load::Poller,
     net::{
         self, Link,
@@ -113,6 +113,8 @@ pub enum RunError {
     Signal(io::Error),
     #[error("the kernel closed the netlink socket")]
     NetlinkGone,
+    #[error("the task that checks the real servers has ended")]
+    ChecksGone,
 }
 
 /// Runs until `shutdown`. The program goes on forwarding then; if lvsd can't start, and nothing
@@ -157,12 +159,12 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         (OnRestart::Keep, false) | (OnRestart::Check, _) => Start::Checking,
     };
     let director = Director::new(config, start, Instant::now());
-    let (checker, mut outcomes) = Checker::new();
+    let (checks, mut found) = Checks::new();
     let (poller, mut reports) = Poller::new();
     let alerts = Alerts::new(&director.config().director.name, &director.config().alerts);
     let reach = Reach::new(netlink);
     let (events, _) = broadcast::channel(EVENTS);
-    let world = World { dataplane, reach, links, checker, poller, alerts, events: events.clone() };
+    let world = World { dataplane, reach, links, checks, poller, alerts, events: events.clone() };
     let mut agent = Agent::new(options, director, world, held);
     if takes_over {
         agent.take_over();
@@ -183,7 +185,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     info!(director = agent.name(), "ready");
 
-    let (mut done, mut asked) = (Vec::new(), Vec::new());
+    let (mut outcomes, mut asked) = (Vec::new(), Vec::new());
     let result = loop {
         agent.follow();
         tokio::select! {
@@ -195,10 +197,10 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
             },
             Some(request) = requests.recv() => agent.answer(request).await,
             // As many as there are: when a rack fails, the maps are written once.
-            1.. = outcomes.recv_many(&mut done, MANY) => {
-                done.drain(..).for_each(|done| agent.checked(&done));
-            }
-            () = sleep_until(agent.next_check()) => agent.start_checks(),
+            count = found.recv_many(&mut outcomes, MANY) => match count {
+                1.. => outcomes.drain(..).for_each(|found| agent.found(found)),
+                0 => break Err(RunError::ChecksGone),
+            },
             1.. = reports.recv_many(&mut asked, MANY) => {
                 asked.drain(..).for_each(|asked| agent.reported(&asked));
             }

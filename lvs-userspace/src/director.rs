@@ -223,6 +223,10 @@ impl Director {
                 (address, "its MAC is not known".to_owned())
             }
             Event::Health(target, health, reason) => {
+                // The checks are a task of their own, which may not have heard yet that it is gone.
+                if !self.checks().any(|(checked, _)| checked == target) {
+                    return false;
+                }
                 let before = self.health.insert(target, health);
                 if before == Some(health) {
                     return false;

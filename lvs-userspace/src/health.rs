@@ -4,12 +4,14 @@ mod checker;
 mod monitor;
 pub mod probe;
 mod punctuality;
+mod task;
 
 use std::{fmt, io, net::IpAddr, time::Duration};
 
 pub use checker::{Checker, Done};
 pub use monitor::{Change, Due, Monitors};
 pub use punctuality::Punctuality;
+pub use task::{Checks, Found};
 
 use crate::model::ServiceId;
 

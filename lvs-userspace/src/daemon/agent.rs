@@ -33,7 +33,7 @@ use crate::{
     },
     director::{Director, Event},
     doctor::{self, Diagnosis},
-    health::{self, Checker, Done, Via},
+    health::{self, Checks, Found, Via},
     load::{Asked, News, Poller},
     net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
 };
@@ -55,7 +55,7 @@ pub(super) struct World {
     pub(super) reach: Reach,
     /// The interfaces that the program is to be attached to.
     pub(super) links: Vec<Link>,
-    pub(super) checker: Checker,
+    pub(super) checks: Checks,
     pub(super) poller: Poller,
     pub(super) alerts: Alerts,
     pub(super) events: broadcast::Sender<api::Event>,
@@ -69,7 +69,7 @@ pub(super) struct Agent {
     reach: Reach,
     links: Vec<AttachedLink>,
     solicited: SolicitedNodes,
-    checker: Checker,
+    checks: Checks,
     poller: Poller,
     alerts: Alerts,
     /// Who listens to what happens.
@@ -86,7 +86,7 @@ pub(super) struct Agent {
 impl Agent {
     /// One whose maps hold this.
     pub(super) fn new(options: Options, director: Director, world: World, held: Tables) -> Self {
-        let World { dataplane, reach, links, checker, poller, alerts, events } = world;
+        let World { dataplane, reach, links, checks, poller, alerts, events } = world;
         let timeouts = &director.config().connections.timeouts;
         let limits = sweep::Limits::new(timeouts, dataplane.clock());
         Self {
@@ -97,7 +97,7 @@ impl Agent {
             reach,
             links: links.into_iter().map(|link| AttachedLink { link, attached_as: None }).collect(),
             solicited: SolicitedNodes::default(),
-            checker,
+            checks,
             poller,
             alerts,
             events,
@@ -142,28 +142,17 @@ impl Agent {
         self.dataplane.stay().map_err(RunError::Pin)
     }
 
-    /// When the next check of a real server is due.
-    pub(super) fn next_check(&self) -> Option<Instant> {
-        self.checker.next()
-    }
-
-    /// Begins the checks that are due.
-    pub(super) fn start_checks(&mut self) {
-        let reach = &self.reach;
-        self.checker.start_due(Instant::now(), |real_server| reach.mark(real_server));
-    }
-
     /// Takes in what a check has found.
-    pub(super) fn checked(&mut self, done: &Done) {
-        let now = Instant::now();
-        let (target, change, latency) = self.checker.finish(done, now);
-        if let Some(latency) = latency {
-            let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-            self.is_dirty |= self.director.handle(Event::Latency(target, us), now);
-        }
-        if let Some(health::Change { target, to, reason, .. }) = change {
-            self.is_dirty |= self.director.handle(Event::Health(target, to, reason), now);
-        }
+    pub(super) fn found(&mut self, found: Found) {
+        let event = match found {
+            Found::Latency(target, latency) => {
+                Event::Latency(target, u64::try_from(latency.as_micros()).unwrap_or(u64::MAX))
+            }
+            Found::Change(health::Change { target, to, reason, .. }) => {
+                Event::Health(target, to, reason)
+            }
+        };
+        self.is_dirty |= self.director.handle(event, Instant::now());
     }
 
     /// When the next load report is due.
@@ -215,7 +204,7 @@ impl Agent {
             .map(|(target, check)| (target, check.clone(), self.director.health(&target)))
             .collect();
         let now = Instant::now();
-        self.checker.reconfigure(targets, now);
+        self.checks.reconfigure(targets);
         let load = self.director.config().load.clone();
         self.poller.reconfigure(load, &self.director.load_agents(), now);
     }
@@ -223,6 +212,7 @@ impl Agent {
     /// Begins to check, and to ask for load reports. Not before the interfaces are this lvsd's.
     pub(super) async fn begin_checks(&mut self) -> Result<(), NetError> {
         self.reach.open_vip_routes().await?;
+        self.checks.set_marks(self.reach.marks());
         self.check_real_servers();
         self.poller.restore(self.director.standings());
         Ok(())
@@ -237,6 +227,7 @@ impl Agent {
         for moved in self.reach.watch(addresses, through_vip).await? {
             self.moved(moved);
         }
+        self.checks.set_marks(self.reach.marks());
         Ok(())
     }
 
@@ -298,10 +289,11 @@ impl Agent {
         self.file.running_has_changed();
         self.director.reconfigure(config, Instant::now());
         self.counts.forget_others(self.director.config());
-        self.check_real_servers();
         if let Err(error) = self.find_real_servers().await {
             warn!(%error, "can't read the kernel's neighbours");
         }
+        // When there are ways for those that go through VIPs.
+        self.check_real_servers();
         self.is_dirty = true;
         Ok(difference)
     }
@@ -341,6 +333,7 @@ impl Agent {
         for moved in self.reach.tick(now).await {
             self.moved(moved);
         }
+        self.checks.set_marks(self.reach.marks());
         self.is_dirty |= self.tables.is_due(now) | self.director.tick(now);
         if now >= self.next_comparison {
             self.compare();
@@ -376,7 +369,7 @@ impl Agent {
                 self.sweep(); // So that the connections are those of now.
                 drop(reply.send(self.services()));
             }
-            Request::Status(reply) => drop(reply.send(self.status())),
+            Request::Status(reply) => drop(reply.send(self.status().await)),
             Request::Doctor(reply) => self.examine(reply),
             Request::Rates(reply) => {
                 let config = self.director.config();
@@ -523,7 +516,8 @@ impl Agent {
         report::persistence(config, placement, &self.dataplane, Instant::now())
     }
 
-    fn status(&mut self) -> Result<api::Status, ApiError> {
+    async fn status(&mut self) -> Result<api::Status, ApiError> {
+        let punctuality = self.checks.punctuality().await;
         let config = self.director.config();
         report::status(
             config,
@@ -531,7 +525,7 @@ impl Agent {
             &self.links,
             &self.dataplane,
             self.tables.out_of_sync(),
-            self.checker.punctuality(),
+            &punctuality,
         )
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }

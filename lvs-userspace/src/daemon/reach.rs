@@ -200,9 +200,9 @@ impl Reach {
         &self.netlink
     }
 
-    /// The mark of packets that go to a VIP at this real server; `None` as long as there is no way.
-    pub(super) fn mark(&self, real_server: IpAddr) -> Option<u32> {
-        self.vip_routes.mark(real_server)
+    /// The marks of packets that go to a VIP at a real server, of those that there is a way to.
+    pub(super) fn marks(&self) -> BTreeMap<IpAddr, u32> {
+        self.vip_routes.marks().collect()
     }
 
     /// Finds the ways to these real servers; gives those that are known and are elsewhere now.

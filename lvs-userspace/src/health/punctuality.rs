@@ -11,7 +11,7 @@ const LATE: Duration = Duration::from_millis(100);
 const RECENT: Duration = Duration::from_secs(60);
 
 /// Counts what has begun, and when.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Punctuality {
     /// Checks that have begun.
     pub made: u64,

@@ -80,6 +80,12 @@ impl VipRoutes {
         self.entries.contains(&Entry::Rule { mark, ipv6: real_server.is_ipv6() }).then_some(mark)
     }
 
+    /// The marks of all real servers that there is a way to.
+    pub fn marks(&self) -> impl Iterator<Item = (IpAddr, u32)> {
+        let addresses = self.marks.keys();
+        addresses.filter_map(|&real_server| Some((real_server, self.mark(real_server)?)))
+    }
+
     /// What to change so that there is a way through these interfaces: real server, VIP, interface.
     pub fn plan(&mut self, ways: impl Iterator<Item = (IpAddr, IpAddr, u32)>) -> Vec<Step> {
         let ways: Vec<_> = ways.collect();

@@ -240,6 +240,11 @@ impl Lvsd {
         self.ask("list")
     }
 
+    /// What it says of itself (`lvsctl status --json`).
+    pub fn status(&self) -> Result<Value> {
+        self.ask("status")
+    }
+
     /// How fast its counters go (`lvsctl rates --json`).
     pub fn rates(&self) -> Result<Value> {
         self.ask("rates")
@@ -247,7 +252,7 @@ impl Lvsd {
 
     /// How many packets met a fate.
     pub fn fate(&self, name: &str) -> Result<u64> {
-        let status = self.ask("status")?;
+        let status = self.status()?;
         let fates = status["fates"].as_array().into_iter().flatten();
         let fate = fates.into_iter().find(|fate| fate["name"] == name);
         fate.and_then(|fate| fate["packets"].as_u64()).with_context(|| format!("no fate {name}"))
