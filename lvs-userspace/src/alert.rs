@@ -2,7 +2,8 @@
 //! mail, a web hook.
 //!
 //! Each of them is a task of its own behind a queue that never makes anybody wait: what does not fit
-//! is dropped, and that is said.
+//! is dropped, and that is said. When it is not told any more, for want of it in the configuration or
+//! because lvsd ends, it still gets what waits.
 
 mod file;
 mod hook;
@@ -12,11 +13,16 @@ mod webhook;
 use std::{
     net::IpAddr,
     path::PathBuf,
-    time::{Duration, SystemTime},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+    time::timeout,
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -27,6 +33,10 @@ use crate::{
 
 /// Alerts that may wait for one of the receivers.
 const WAITING: usize = 1024;
+/// For the file, which is to have all: no fewer than the real servers that may change at once.
+const WAITING_FOR_FILE: usize = 1 << 17;
+/// So long lvsd waits at its end for those who are told.
+const GOOD_BYE: Duration = Duration::from_secs(2);
 
 /// Who is told: the `[alerts]` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +149,11 @@ impl Alert {
         }
     }
 
+    /// Whom it is about: the real server, whatever the service, or the service.
+    fn whom(&self) -> String {
+        self.real_server.map_or_else(|| self.about(), |it| it.to_string())
+    }
+
     /// One line of text.
     fn line(&self) -> String {
         let Self { time, director, from, to, reason, .. } = self;
@@ -149,14 +164,47 @@ impl Alert {
 /// Tells whoever is to be told.
 pub struct Alerts {
     director: String,
-    settings: Settings,
     receivers: Vec<Receiver>,
+    /// Theirs, and those of former ones that still have something to tell.
+    tasks: JoinSet<()>,
+    /// Programs are run by one task at a time.
+    hooks: Arc<Mutex<()>>,
 }
 
 struct Receiver {
-    name: &'static str,
+    way: Way,
     queue: mpsc::Sender<Alert>,
+    dropped: u64,
     complaints: Complaints,
+}
+
+/// How somebody is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    File(PathBuf),
+    Hooks(Vec<Vec<String>>, Duration),
+    Webhook(String),
+    Mail(Mail),
+}
+
+impl Settings {
+    fn ways(&self) -> impl Iterator<Item = Way> {
+        let Self { file, hooks, hook_timeout, webhook, mail } = self.clone();
+        let hooks = (!hooks.is_empty()).then_some(Way::Hooks(hooks, hook_timeout));
+        let (file, webhook) = (file.map(Way::File), webhook.map(Way::Webhook));
+        file.into_iter().chain(hooks).chain(webhook).chain(mail.map(Way::Mail))
+    }
+}
+
+impl Way {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Hooks(..) => "hooks",
+            Self::Webhook(_) => "webhook",
+            Self::Mail(_) => "mail",
+        }
+    }
 }
 
 impl Alerts {
@@ -165,39 +213,54 @@ impl Alerts {
     pub fn new(director: &str, settings: &Settings) -> Self {
         let mut alerts = Self {
             director: director.to_owned(),
-            settings: Settings::default(),
             receivers: Vec::new(),
+            tasks: JoinSet::new(),
+            hooks: Arc::default(),
         };
         alerts.reconfigure(settings);
         alerts
     }
 
-    /// Tells those of other settings from now on. Who was told before still gets what waits.
+    /// Tells those of other settings from now on. Who is told as before does not notice, and who is told no
+    /// more still gets what waits.
     pub fn reconfigure(&mut self, settings: &Settings) {
-        if self.settings == *settings {
-            return;
-        }
-        self.settings = settings.clone();
-        self.receivers.clear();
-        let Settings { file, hooks, hook_timeout, webhook, mail } = settings.clone();
-        if let Some(file) = file {
-            self.add("file", |alerts| tokio::spawn(file::write(file, alerts)));
-        }
-        for hook in hooks {
-            self.add("hook", |alerts| tokio::spawn(hook::run(hook, hook_timeout, alerts)));
-        }
-        if let Some(url) = webhook {
-            self.add("webhook", |alerts| tokio::spawn(webhook::post(url, alerts)));
-        }
-        if let Some(mail) = mail {
-            self.add("mail", |alerts| tokio::spawn(mail::send(mail, alerts)));
+        while self.tasks.try_join_next().is_some() {}
+        let mut before = std::mem::take(&mut self.receivers);
+        for way in settings.ways() {
+            let receiver = match before.iter().position(|it| it.way == way) {
+                Some(at) => before.swap_remove(at),
+                None => self.start(way),
+            };
+            self.receivers.push(receiver);
         }
     }
 
-    fn add<T>(&mut self, name: &'static str, start: impl FnOnce(mpsc::Receiver<Alert>) -> T) {
-        let (queue, alerts) = mpsc::channel(WAITING);
-        start(alerts);
-        self.receivers.push(Receiver { name, queue, complaints: Complaints::default() });
+    fn start(&mut self, way: Way) -> Receiver {
+        let size = if matches!(way, Way::File(_)) { WAITING_FOR_FILE } else { WAITING };
+        let (queue, alerts) = mpsc::channel(size);
+        match way.clone() {
+            Way::File(path) => self.tasks.spawn(file::write(path, alerts)),
+            Way::Hooks(hooks, limit) => {
+                let turn = Arc::clone(&self.hooks);
+                self.tasks.spawn(async move {
+                    // Of one real server, programs of other settings are told nothing at once, either.
+                    let _turn = turn.lock().await;
+                    hook::run(hooks, limit, alerts).await;
+                })
+            }
+            Way::Webhook(url) => self.tasks.spawn(webhook::post(url, alerts)),
+            Way::Mail(mail) => self.tasks.spawn(mail::send(mail, alerts)),
+        };
+        Receiver { way, queue, dropped: 0, complaints: Complaints::default() }
+    }
+
+    /// Gives those who are told a moment for what waits.
+    pub async fn close(&mut self) {
+        self.receivers.clear();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(GOOD_BYE, all).await.is_err() {
+            warn!("not everybody was told of the latest changes");
+        }
     }
 
     /// Tells of a change.
@@ -219,10 +282,12 @@ impl Alerts {
         }
         let alert = Alert::new(change, &self.director, SystemTime::now());
         for receiver in &mut self.receivers {
-            if receiver.queue.try_send(alert.clone()).is_err()
-                && receiver.complaints.is_due(std::time::Instant::now())
-            {
-                warn!(receiver = receiver.name, "too many alerts wait for it: some are dropped");
+            if receiver.queue.try_send(alert.clone()).is_err() {
+                receiver.dropped += 1;
+                if receiver.complaints.is_due(Instant::now()) {
+                    let (receiver, dropped) = (receiver.way.name(), receiver.dropped);
+                    warn!(receiver, dropped, "too many alerts wait for it: some are dropped");
+                }
             }
         }
     }

@@ -33,8 +33,8 @@ pub(crate) struct BackOff {
 }
 
 impl BackOff {
-    pub(crate) const fn new(first: Duration, most: Duration) -> Self {
-        Self { next: first, most }
+    pub(crate) fn new(first: Duration, most: Duration) -> Self {
+        Self { next: first, most: most.max(first) }
     }
 
     pub(crate) fn wait(&mut self) -> Duration {
@@ -66,5 +66,7 @@ mod tests {
         let mut wait = BackOff::new(Duration::from_secs(5), Duration::from_secs(60));
         let waits: Vec<_> = (0..6).map(|_| wait.wait().as_secs()).collect();
         assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
+        let mut wait = BackOff::new(Duration::from_secs(90), Duration::from_secs(60));
+        assert_eq!([(); 3].map(|()| wait.wait().as_secs()), [90; 3]);
     }
 }

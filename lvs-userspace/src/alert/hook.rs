@@ -1,11 +1,13 @@
-//! A program that is run for each change.
+//! Programs that are run for each change.
 //!
-//! It gets LVS_TIME, LVS_DIRECTOR, LVS_PROTOCOL, LVS_VIP, LVS_PORT, LVS_ADDRESS (the real server;
+//! Each gets LVS_TIME, LVS_DIRECTOR, LVS_PROTOCOL, LVS_VIP, LVS_PORT, LVS_ADDRESS (the real server;
 //! empty if it is about the service), LVS_FROM, LVS_TO and LVS_REASON in its environment. Of one real
-//! server it is never told two things at once, and always in their order; of different ones it is.
+//! server they are never told two things at once, whatever its services, but one program after the other,
+//! and one change after the other; of different ones they are.
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,45 +22,69 @@ const MOST: usize = 32;
 /// Changes of one real server that may wait for those before; what is older is dropped.
 const WAITING: usize = 16;
 
-/// Runs the program until there is nobody left to alert.
-pub(super) async fn run(command: Vec<String>, limit: Duration, mut alerts: mpsc::Receiver<Alert>) {
-    let Some((program, arguments)) = command.split_first() else { return };
+/// Runs the programs until there is nobody left to alert, and nothing left to tell.
+pub(super) async fn run(
+    commands: Vec<Vec<String>>,
+    limit: Duration,
+    mut alerts: mpsc::Receiver<Alert>,
+) {
+    let commands = Arc::new(commands);
     let mut waiting = Waiting::default();
     let mut running = JoinSet::new();
-    let mut complaints = Complaints::default();
+    let mut complaints: HashMap<String, Complaints> = HashMap::new();
+    let mut is_open = true;
     loop {
         while running.len() < MOST
             && let Some(alert) = waiting.next()
         {
-            let run = run_once(program.clone(), arguments.to_vec(), limit, alert.clone());
-            running.spawn(async move { (alert, run.await) });
+            let commands = Arc::clone(&commands);
+            running.spawn(async move {
+                let failures = run_all(&commands, limit, &alert).await;
+                (alert, failures)
+            });
         }
         tokio::select! {
-            alert = alerts.recv() => match alert {
+            alert = alerts.recv(), if is_open => match alert {
                 Some(alert) => waiting.add(alert),
-                None => break,
+                None => is_open = false,
             },
-            Some(Ok((alert, result))) = running.join_next() => {
+            Some(Ok((alert, failures))) = running.join_next() => {
                 waiting.is_free(&alert);
-                match result {
-                    Ok(()) => debug!(program, about = alert.about(), "hook done"),
-                    Err(error) if complaints.is_due(Instant::now()) => {
+                for (program, error) in failures {
+                    if complaints.entry(program.clone()).or_default().is_due(Instant::now()) {
                         warn!(program, about = alert.about(), error, "hook failed");
                     }
-                    Err(_) => {}
                 }
             }
+            else => return,
         }
     }
 }
 
-async fn run_once(
-    program: String,
-    arguments: Vec<String>,
+/// One after the other; gives the programs that have failed, and why.
+async fn run_all(
+    commands: &[Vec<String>],
     limit: Duration,
-    alert: Alert,
+    alert: &Alert,
+) -> Vec<(String, String)> {
+    let mut failures = Vec::new();
+    for command in commands {
+        let Some((program, arguments)) = command.split_first() else { continue };
+        match run_once(program, arguments, limit, alert).await {
+            Ok(()) => debug!(program, about = alert.about(), "hook done"),
+            Err(error) => failures.push((program.clone(), error)),
+        }
+    }
+    failures
+}
+
+async fn run_once(
+    program: &str,
+    arguments: &[String],
+    limit: Duration,
+    alert: &Alert,
 ) -> Result<(), String> {
-    let mut command = Command::new(&program);
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env("LVS_TIME", &alert.time)
@@ -78,12 +104,14 @@ async fn run_once(
     }
 }
 
-/// What waits, by what it is about.
+/// What waits, by whom it is about.
 #[derive(Default)]
 struct Waiting {
     queues: HashMap<String, Queue>,
     /// Those whose turn it is.
     ready: VecDeque<String>,
+    dropped: u64,
+    complaints: Complaints,
 }
 
 #[derive(Default)]
@@ -94,13 +122,18 @@ struct Queue {
 
 impl Waiting {
     fn add(&mut self, alert: Alert) {
-        let about = alert.about();
-        let queue = self.queues.entry(about.clone()).or_default();
+        let whom = alert.whom();
+        let queue = self.queues.entry(whom.clone()).or_default();
         if queue.alerts.len() == WAITING {
             queue.alerts.pop_front();
+            self.dropped += 1;
+            if self.complaints.is_due(Instant::now()) {
+                let dropped = self.dropped;
+                warn!(whom, dropped, "too many alerts wait for the hooks: the oldest are dropped");
+            }
         }
         if queue.alerts.is_empty() && !queue.is_busy {
-            self.ready.push_back(about);
+            self.ready.push_back(whom);
         }
         queue.alerts.push_back(alert);
     }
@@ -114,13 +147,13 @@ impl Waiting {
     }
 
     fn is_free(&mut self, alert: &Alert) {
-        let about = alert.about();
-        let Some(queue) = self.queues.get_mut(&about) else { return };
+        let whom = alert.whom();
+        let Some(queue) = self.queues.get_mut(&whom) else { return };
         queue.is_busy = false;
         if queue.alerts.is_empty() {
-            self.queues.remove(&about);
+            self.queues.remove(&whom);
         } else {
-            self.ready.push_back(about);
+            self.ready.push_back(whom);
         }
     }
 }
@@ -148,6 +181,18 @@ mod tests {
     }
 
     #[test]
+    fn one_real_server_of_two_services_is_one() {
+        let mut waiting = Waiting::default();
+        let other = Alert { port: 443, ..alert(11, "down") };
+        waiting.add(alert(11, "down"));
+        waiting.add(other.clone());
+        assert_eq!(waiting.next(), Some(alert(11, "down")));
+        assert_eq!(waiting.next(), None, "11 is busy");
+        waiting.is_free(&alert(11, "down"));
+        assert_eq!(waiting.next(), Some(other));
+    }
+
+    #[test]
     fn the_oldest_are_dropped_when_too_many_wait() {
         let mut waiting = Waiting::default();
         waiting.add(alert(11, "first"));
@@ -157,5 +202,6 @@ mod tests {
         }
         waiting.is_free(&alert(11, "first"));
         assert_eq!(waiting.next(), Some(alert(11, "84")));
+        assert_eq!(waiting.dropped, 84);
     }
 }

@@ -1,5 +1,5 @@
 //! Mail about changes: all that happen within a short time in one, and again and again until the mail
-//! server takes it.
+//! server takes it. What was not sent when lvsd ends is lost.
 
 use std::{
     fs,
@@ -28,6 +28,8 @@ use crate::patience::{BackOff, Complaints};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// Attempts when there is nobody left to alert, and so nobody to take this task's place.
+const LAST_ATTEMPTS: u32 = 5;
 /// Alerts in one mail; of more only the number is told.
 const LINES: usize = 500;
 
@@ -74,8 +76,9 @@ pub(super) async fn send(settings: Mail, mut alerts: mpsc::Receiver<Alert>) {
     while let Some(first) = alerts.recv().await {
         let mut digest = Digest::default();
         digest.add(first);
-        gather(&mut digest, &mut alerts, settings.gather).await;
+        let mut is_open = gather(&mut digest, &mut alerts, settings.gather).await;
         let mut back_off = BackOff::new(settings.retry, LONGEST_WAIT);
+        let mut attempts = 0;
         loop {
             match send_once(&settings, &digest).await {
                 Ok(()) => {
@@ -89,21 +92,36 @@ pub(super) async fn send(settings: Mail, mut alerts: mpsc::Receiver<Alert>) {
                 }
                 Err(_) => {}
             }
-            // What happens meanwhile goes into the same mail.
-            gather(&mut digest, &mut alerts, back_off.wait()).await;
+            if is_open {
+                // What happens meanwhile goes into the same mail.
+                is_open = gather(&mut digest, &mut alerts, back_off.wait()).await;
+                continue;
+            }
+            attempts += 1;
+            if attempts == LAST_ATTEMPTS {
+                let lost = digest.alerts.len() + digest.left_out;
+                warn!(
+                    server = settings.server,
+                    lost, "the last mail by these settings is given up"
+                );
+                return;
+            }
+            sleep(back_off.wait()).await;
         }
     }
 }
 
-/// Takes in whatever comes within this time.
-async fn gather(digest: &mut Digest, alerts: &mut mpsc::Receiver<Alert>, time: Duration) {
+/// Takes in whatever comes within this time; says whether there may be more.
+async fn gather(digest: &mut Digest, alerts: &mut mpsc::Receiver<Alert>, time: Duration) -> bool {
     let end = sleep(time);
     tokio::pin!(end);
     loop {
         tokio::select! {
-            () = &mut end => return,
-            Some(alert) = alerts.recv() => digest.add(alert),
-            else => return end.await,
+            () = &mut end => return true,
+            alert = alerts.recv() => match alert {
+                Some(alert) => digest.add(alert),
+                None => return false,
+            },
         }
     }
 }

@@ -84,6 +84,102 @@ async fn the_file_gets_a_line_for_each_and_may_be_moved_away() {
     assert!(after[0].contains("10.77.0.12: up -> down"), "{after:?}");
 }
 
+/// Nobody else has a turn while they are told.
+#[tokio::test]
+async fn the_file_gets_all_that_happens_at_once_and_what_waits_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("alerts.log");
+    let settings = Settings { file: Some(path.clone()), ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    for number in 0..5000 {
+        alerts.tell(&change((number % 250) as u8, State::Down));
+    }
+    alerts.close().await;
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 5000);
+}
+
+/// A hook that appends a line when it begins, and one when it ends after a while.
+fn slow_hook(directory: &Path) -> (String, std::path::PathBuf) {
+    let (told, script) = (directory.join("told"), directory.join("hook"));
+    let told_by = told.display();
+    let text = format!(
+        "#!/bin/sh\necho \"$1 $LVS_PORT $LVS_TO begins\" >> {told_by}\nsleep 0.1\n\
+         echo \"$1 $LVS_PORT $LVS_TO ends\" >> {told_by}\n"
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    (script.display().to_string(), told)
+}
+
+/// What hooks were told, whole and one after the other.
+fn told(lines: &[String]) -> Vec<&str> {
+    let pairs = lines.chunks(2).map(|pair| match pair {
+        [begins, ends] => {
+            let what = begins.strip_suffix(" begins").unwrap_or_else(|| panic!("{lines:?}"));
+            assert_eq!(ends.strip_suffix(" ends"), Some(what), "two at once: {lines:?}");
+            what
+        }
+        _ => panic!("one did not end: {lines:?}"),
+    });
+    pairs.collect()
+}
+
+#[tokio::test]
+async fn of_one_real_server_nobody_is_told_two_things_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (script, file) = slow_hook(directory.path());
+    let hooks = ["a", "b"].map(|word| vec![script.clone(), word.to_owned()]).into();
+    let settings = Settings { hooks, hook_timeout: SOON, ..Settings::default() };
+    let mut alerts = Alerts::new("midas", &settings);
+    let of_443 = |it: Change| Change { service: ServiceId { port: 443, ..it.service }, ..it };
+    alerts.tell(&change(11, State::Down));
+    alerts.tell(&of_443(change(11, State::Down)));
+    let lines = lines(&file, 8).await;
+    assert_eq!(told(&lines), ["a 80 down", "b 80 down", "a 443 down", "b 443 down"]);
+}
+
+/// Who is told as before does not notice; who is told no more gets what waits, before others are told.
+#[tokio::test]
+async fn other_settings_take_nothing_from_who_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (script, file) = slow_hook(directory.path());
+    let settings = |word: &str, name: &str| Settings {
+        file: Some(directory.path().join(name)),
+        hooks: vec![vec![script.clone(), word.to_owned()]],
+        hook_timeout: SOON,
+        ..Settings::default()
+    };
+    let mut alerts = Alerts::new("midas", &settings("old", "one"));
+    alerts.tell(&change(11, State::Down));
+    alerts.tell(&change(11, State::Up));
+    lines(&file, 1).await;
+    alerts.reconfigure(&settings("old", "two"));
+    alerts.tell(&change(11, State::Drained));
+    alerts.reconfigure(&Settings::default());
+    alerts.reconfigure(&settings("new", "two"));
+    alerts.tell(&change(11, State::Down));
+    let lines = lines(&file, 8).await;
+    assert_eq!(told(&lines), ["old 80 down", "old 80 up", "old 80 drained", "new 80 down"]);
+    let count = |name: &str| {
+        fs::read_to_string(directory.path().join(name)).unwrap_or_default().lines().count()
+    };
+    assert_eq!((count("one"), count("two")), (2, 2));
+}
+
+#[tokio::test]
+async fn a_mail_server_that_nobody_uses_any_more_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let retry = Duration::from_millis(1);
+    let mail = Mail { retry, ..mail(port, Encryption::None) };
+    let mut alerts = Alerts::new("midas", &Settings { mail: Some(mail), ..Settings::default() });
+    alerts.tell(&change(11, State::Down));
+    alerts.reconfigure(&Settings::default());
+    let ended = timeout(SOON, alerts.tasks.join_next()).await.unwrap();
+    assert!(ended.is_some_and(|it| it.is_ok()));
+}
+
 #[tokio::test]
 async fn hooks_are_told_in_order_and_those_that_hang_are_killed() {
     let directory = tempfile::tempdir().unwrap();
@@ -136,13 +232,14 @@ async fn hooks_are_told_in_order_and_those_that_hang_are_killed() {
     }
 }
 
-/// Answers the first request with an error, and gives out the body of the second.
+/// Answers with an error and a redirection, and gives out the body of the third request.
 #[tokio::test]
 async fn a_web_hook_that_refuses_is_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/alerts", listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
-        for answer in ["500 No", "204 Yes"] {
+        // Where the redirection leads is here again.
+        for answer in ["500 No", "302 Elsewhere\r\nLocation: /alerts", "204 Yes"] {
             let (stream, _) = listener.accept().await.unwrap();
             let mut stream = BufReader::new(stream);
             let (mut length, mut line) = (0, String::new());
@@ -160,7 +257,7 @@ async fn a_web_hook_that_refuses_is_asked_again() {
                 return serde_json::from_slice::<serde_json::Value>(&body).unwrap();
             }
         }
-        unreachable!("one of the two answers ends it")
+        unreachable!("one of the answers ends it")
     });
     let settings = Settings { webhook: Some(url), ..Settings::default() };
     let mut alerts = Alerts::new("midas", &settings);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Client, header};
+use reqwest::{Client, header, redirect::Policy};
 use tokio::{sync::mpsc, time::sleep};
 use tracing::{info, warn};
 
@@ -26,7 +26,9 @@ pub(super) async fn post(url: String, mut alerts: mpsc::Receiver<Alert>) {
     let mut complaints = Complaints::default();
     while let Some(alert) = alerts.recv().await {
         let mut back_off = BackOff::new(Duration::from_secs(1), Duration::from_secs(30));
-        for attempt in 1..=ATTEMPTS {
+        // When there is nobody left to alert, the rest is not to take for ever.
+        let attempts = if alerts.is_closed() { 1 } else { ATTEMPTS };
+        for attempt in 1..=attempts {
             match post_once(&client, &url, &alert).await {
                 Ok(()) => {
                     if complaints.settle() {
@@ -39,7 +41,7 @@ pub(super) async fn post(url: String, mut alerts: mpsc::Receiver<Alert>) {
                 }
                 Err(_) => {}
             }
-            if attempt < ATTEMPTS {
+            if attempt < attempts {
                 sleep(back_off.wait()).await;
             }
         }
@@ -47,7 +49,11 @@ pub(super) async fn post(url: String, mut alerts: mpsc::Receiver<Alert>) {
 }
 
 fn client() -> Result<Client, String> {
-    let builder = Client::builder().tls_backend_preconfigured(tls::strict(&[])?).timeout(ANSWER);
+    // A redirection would make a GET of it, whose success says nothing (RFC 9110, section 15.4.3).
+    let builder = Client::builder()
+        .tls_backend_preconfigured(tls::strict(&[])?)
+        .redirect(Policy::none())
+        .timeout(ANSWER);
     builder.build().map_err(|error| reason(&error))
 }
 
@@ -55,7 +61,10 @@ async fn post_once(client: &Client, url: &str, alert: &Alert) -> Result<(), Stri
     let body = serde_json::to_string(alert).map_err(|error| error.to_string())?;
     let request = client.post(url).header(header::CONTENT_TYPE, "application/json").body(body);
     let answer = request.send().await.map_err(|error| reason(&error))?;
-    answer.error_for_status().map(drop).map_err(|error| reason(&error))
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        status => Err(format!("it answers {status}")),
+    }
 }
 
 /// With what is behind it, which reqwest keeps to itself.

@@ -358,6 +358,7 @@ impl Agent {
 
     /// Lets go of what is of use only while lvsd runs.
     pub(super) async fn close(&mut self) {
+        self.alerts.close().await;
         self.reach.close().await;
     }
 
