@@ -77,19 +77,44 @@ async fn exchange(
     }
     let Some(expected) = &http.body else { return Ok(()) };
     let mut stream = response.into_body();
-    let mut body = Vec::new();
+    let mut search = Search::new(expected.as_bytes());
     while let Some(frame) = stream.frame().await {
-        if let Ok(data) = frame.map_err(broken)?.into_data() {
-            body.extend_from_slice(&data);
-        }
-        if contains(&body, expected.as_bytes()) {
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if search.finds_in(&data) {
             return Ok(());
         }
-        if body.len() > LONGEST {
+        if search.seen > LONGEST {
             break;
         }
     }
+    if search.finds_in(&[]) {
+        return Ok(());
+    }
     Err(format!("answered {status}, but without {expected:?} in it"))
+}
+
+/// Looks for a text in what comes in parts, each looked at once.
+struct Search<'a> {
+    text: &'a [u8],
+    /// The end of what was seen, as far as the text may begin in it.
+    end: Vec<u8>,
+    seen: usize,
+}
+
+impl<'a> Search<'a> {
+    const fn new(text: &'a [u8]) -> Self {
+        Self { text, end: Vec::new(), seen: 0 }
+    }
+
+    /// Whether the text ends in this part.
+    fn finds_in(&mut self, part: &[u8]) -> bool {
+        self.seen += part.len();
+        self.end.extend_from_slice(part);
+        let found = contains(&self.end, self.text);
+        let before = self.end.len().saturating_sub(self.text.len().saturating_sub(1));
+        self.end.drain(..before);
+        found
+    }
 }
 
 struct AbortOnDrop(tokio::task::AbortHandle);
@@ -97,5 +122,25 @@ struct AbortOnDrop(tokio::task::AbortHandle);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_found_wherever_the_parts_end(
+            parts in prop::collection::vec("[ab]{0,5}", 0..8),
+            text in "[ab]{0,6}",
+        ) {
+            let mut search = Search::new(text.as_bytes());
+            let found = parts.iter().any(|part| search.finds_in(part.as_bytes()));
+            prop_assert_eq!(found || search.finds_in(&[]), parts.concat().contains(&text));
+            prop_assert!(search.end.len() < text.len().max(1));
+        }
     }
 }
