@@ -1,15 +1,20 @@
 //! lvsd: the agent of a director.
 
 use std::{
+    ffi::OsStr,
+    fs::File,
     io::{self, IsTerminal as _},
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, ValueEnum};
 use lvs_userspace::{
     daemon::{self, Options},
     dataplane::bpf::detach_all,
+    net::netlink::Netlink,
 };
 use tokio::{
     runtime::Runtime,
@@ -33,7 +38,7 @@ struct Args {
     /// Control socket
     #[arg(long, env = "LVS_SOCKET", value_name = "PATH", default_value = "/run/lvs/lvsd.sock")]
     socket: PathBuf,
-    /// Where the maps are pinned
+    /// Where the maps are pinned: a directory of its own
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/bpf/lvs")]
     bpffs: PathBuf,
     /// Interface to attach to, in place of those of the configuration (can be repeated)
@@ -46,6 +51,9 @@ struct Args {
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "off")]
     program_log: ProgramLog,
 }
+
+/// So long lvsd waits at its end for what can't be called off.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// In the order of aya-log's levels.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -63,11 +71,14 @@ fn main() -> ExitCode {
     let args = Args::parse();
     set_up_log();
 
-    let done = if args.detach_all {
-        detach(&args)
-    } else {
-        Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(args)))
-    };
+    let done = Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let done = runtime.block_on(async {
+            if args.detach_all { detach(&args).await } else { run(args).await }
+        });
+        // A look-up or a file system that hangs is not waited for.
+        runtime.shutdown_timeout(PATIENCE);
+        done
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -84,12 +95,11 @@ fn main() -> ExitCode {
 /// else to stderr.
 fn set_up_log() {
     let filter = EnvFilter::try_from_env("LVS_LOG").unwrap_or_else(|_| "info".into());
-    let journal = match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => tracing_journald::layer()
-            .ok()
-            .map(|layer| layer.with_field_prefix(Some("LVS".to_owned()))),
-        None => None,
-    };
+    let is_journal = std::env::var_os("JOURNAL_STREAM").is_some_and(|it| is_stderr(&it));
+    let journal = is_journal
+        .then(|| tracing_journald::layer().ok())
+        .flatten()
+        .map(|layer| layer.with_field_prefix(Some("LVS".to_owned())));
     let plain = journal.is_none().then(|| {
         tracing_subscriber::fmt::layer()
             .with_writer(io::stderr)
@@ -99,9 +109,18 @@ fn set_up_log() {
     tracing_subscriber::registry().with(filter).with(journal).with(plain).init();
 }
 
-fn detach(args: &Args) -> anyhow::Result<()> {
+/// Whether the journal's stream, as device and inode, is our stderr: somebody may have led that elsewhere.
+fn is_stderr(stream: &OsStr) -> bool {
+    let stderr = io::stderr().as_fd().try_clone_to_owned().and_then(|it| File::from(it).metadata());
+    stderr.is_ok_and(|it| *stream == *format!("{}:{}", it.dev(), it.ino()))
+}
+
+async fn detach(args: &Args) -> anyhow::Result<()> {
     let bpffs = args.bpffs.display();
-    if detach_all(&args.bpffs)? {
+    let was_there = detach_all(&args.bpffs)?;
+    // What an lvsd that was killed has left.
+    Netlink::without_news()?.clear_vip_routes().await?;
+    if was_there {
         info!(%bpffs, "took down the XDP program and its maps");
     } else {
         info!(%bpffs, "there is nothing to take down");

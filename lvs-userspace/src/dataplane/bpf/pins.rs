@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -120,6 +121,26 @@ impl Pins {
         names::MAPS.iter().try_for_each(|name| remove(&self.path(name)))
     }
 
+    /// Forgets what an earlier build may have pinned under names of its own. The root of a BPF file system
+    /// is everybody's: there, only what is known to be ours goes.
+    fn remove_others(&self) -> io::Result<()> {
+        let device = |path: &Path| fs::metadata(path).map(|it| it.dev());
+        let is_root = match self.directory.parent() {
+            Some(parent) => device(parent)? != device(&self.directory)?,
+            None => true,
+        };
+        if is_root {
+            return Ok(());
+        }
+        for file in fs::read_dir(&self.directory)? {
+            let file = file?;
+            if !file.file_type()?.is_dir() {
+                remove(&file.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// From now on everything stays when this is gone.
     pub(super) fn keep(&mut self) {
         self.keep = true;
@@ -133,6 +154,7 @@ impl Pins {
         }
         remove(&self.program_path())?;
         self.remove_maps()?;
+        self.remove_others()?;
         // It stays if somebody else has something in it.
         if let Err(error) = fs::remove_dir(&self.directory) {
             debug!(directory = %self.directory.display(), %error, "the directory of the pins stays");
