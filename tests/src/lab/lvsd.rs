@@ -289,6 +289,11 @@ impl Lvsd {
         .with_context(|| format!("lvsd said:\n{}", self.log()))
     }
 
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// Has it read its configuration again.
     pub fn hang_up(&mut self) -> Result<()> {
         self.process.signal(Signal::SIGHUP)
