@@ -396,10 +396,11 @@ fn name_servers_and_mail_servers_are_asked_in_their_own_words() -> Result<()> {
     };
     let dns =
         "via = \"vip\", type = \"dns\", name = \"www.lab\", record = \"A\", expect = \"192.0.2.7\"";
+    let smtp = "via = \"vip\", type = \"smtp\"";
     let keys = |kind: &str, words: &str| check(kind).replace(&format!("type = \"{kind}\""), words);
     let text = web("")
         + &service(VIP.into(), 53, "udp", &keys("dns", dns), &[(Host::Rs1, 1)])
-        + &service(VIP.into(), 25, "tcp", &check("smtp"), &[(Host::Rs2, 1)]);
+        + &service(VIP.into(), 25, "tcp", &keys("smtp", smtp), &[(Host::Rs2, 1)]);
     let servers = (name_server()?, mail_server()?);
     let lvsd = lab.start_lvsd(Host::Director, &text)?;
     lvsd.wait_until_up()?;
