@@ -98,7 +98,7 @@ pub trait FamilyTables<A: Address> {
     fn bucket(&self, table: Table, index: u32) -> Option<&Self::Bucket>;
     /// How many buckets a connection table has.
     fn n_buckets(&self, table: Table, settings: &Settings) -> u32;
-    /// [`update`](connections::update) of an entry of these tables.
+    /// Changes an entry of these tables, as [`connections::update`] does.
     #[inline(always)]
     fn update(
         &self,

@@ -8,8 +8,8 @@ use crate::{
     schedule,
 };
 
-/// Chooses; the result is the real server with its [`Reason`], as one word. If there
-/// is none, it is real server 0.
+/// Chooses; the result is the real server, 0 if there is none, and the [`Reason`], as one word: that is
+/// what a BPF function returns.
 pub fn choose<T: Tables, A: Address>(flow: &Flow<A>, tables: &T) -> u64 {
     let (Some(settings), Some(service)) = (tables.settings(), service(flow, tables)) else {
         return 0;

@@ -28,7 +28,8 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
     let choice = match lookup.find_at_once(Table::Established) {
         Some(found) if lookup.just_goes_on(found.entry) => {
             check_active(tables, settings)?;
-            Decided::known(found.entry.real_server).into_result()?
+            let real_server = found.entry.real_server;
+            Choice { real_server, begins: false, reason: Reason::Connection as u8 }
         }
         Some(_) | None => decide(packet, tables)?,
     };
