@@ -1,7 +1,7 @@
 //! When to check which real server, and what the outcomes mean. Pure: time is a parameter.
 //!
 //! ```text
-//!              rise successes in a row
+//!                    a success
 //!   checking --------------------------> up
 //!      |                                | ^
 //!      | a failure                      | | rise successes in a row
@@ -11,7 +11,7 @@
 //!
 //! While a row is under way that could change the state, checks follow one another by
 //! `fast_interval`. One that fails again and again is held out for a while, whatever its checks say. A
-//! real server that is new is checked at once, and one failure is enough to know that it is down.
+//! real server that is new is checked at once, and its first check says whether it is up or down.
 //!
 //! An interval is from the beginning of a check to that of the next, or to its end if that is later: so
 //! one that hangs is out within `fall` x `interval` + `timeout`, as long as the timeout is no longer than
@@ -221,8 +221,9 @@ impl Monitor {
     fn judge(&mut self, outcome: &Outcome, now: Instant) {
         let (changes_to, needed) = match (self.health, outcome) {
             (Health::Checking, Err(_)) => (Health::Down, 1),
+            (Health::Checking, Ok(_)) => (Health::Up, 1),
             (Health::Up, Err(_)) => (Health::Down, self.check.fall),
-            (Health::Checking | Health::Down, Ok(_)) => (Health::Up, self.check.rise),
+            (Health::Down, Ok(_)) => (Health::Up, self.check.rise),
             (Health::Up, Ok(_)) | (Health::Down, Err(_)) => {
                 self.row = 0;
                 return;
