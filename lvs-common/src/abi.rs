@@ -1,5 +1,7 @@
 //! The keys and values of the BPF maps.
 
+use core::mem::offset_of;
+
 use bytemuck::{Pod, Zeroable};
 
 pub use crate::connections::Entry;
@@ -49,6 +51,14 @@ pub const LAYOUT: u32 = {
         limits::VIPS,
         limits::INTERFACES,
         crate::fate::Fate::ALL.len(),
+        // What SHAPE only names.
+        WAYS,
+        size_of::<Secrets>(),
+        size_of::<Entry>(),
+        offset_of!(Entry, real_server),
+        offset_of!(Entry, seen),
+        offset_of!(Entry, state),
+        offset_of!(Entry, tag),
     ];
     let mut at = 0;
     while at < sizes.len() {
@@ -343,5 +353,18 @@ impl core::ops::AddAssign for Traffic {
         self.connections = self.connections.wrapping_add(other.connections);
         self.packets = self.packets.wrapping_add(other.packets);
         self.bytes = self.bytes.wrapping_add(other.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever takes an lvsd with another number loses all connections. So it is changed on purpose,
+    /// or not at all: if this fails after a merge or a change of `abi`, `connections` or `limits` that was
+    /// meant, put the new number here.
+    #[test]
+    fn the_layout_is_the_one_that_is_known() {
+        assert_eq!(LAYOUT, 0xc041_382f, "{LAYOUT:#x}");
     }
 }
