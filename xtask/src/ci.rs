@@ -13,7 +13,7 @@ use crate::{
 type Step = (&'static str, fn() -> Result<()>);
 
 /// What is told soonest comes first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", format),
     ("setup", || setup::run().map(|_| ())),
     ("lint", lint),
@@ -23,6 +23,7 @@ const STEPS: [Step; 9] = [
     ("tests on the host", || test::suite(Suite::Host)),
     ("tests in the kernel", || test::suite(Suite::Kernel)),
     ("tests in the lab", || test::suite(Suite::Lab)),
+    ("tests in a virtual machine", || test::suite(Suite::Vm)),
 ];
 
 /// Runs one step after the other, and stops at the first that fails.

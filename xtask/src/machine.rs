@@ -8,8 +8,9 @@ use std::{
 
 use crate::{
     bpf,
-    plan::{Machine, TOOLS},
+    plan::{Machine, TOOLS, VM_TOOLS},
     privilege, sh,
+    vm::Kernel,
 };
 
 /// The LLVM of Debian that bpf-linker is built with.
@@ -21,18 +22,24 @@ pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 /// The machine as it is now.
 pub(crate) fn look() -> Machine {
     let has = |program| sh::find(program).is_some();
+    let missing = |tools: &[(&'static str, _)]| {
+        tools.iter().map(|&(tool, _)| tool).filter(|tool| !has(tool)).collect()
+    };
     Machine {
         root: privilege::is_root(),
         sudo: has("sudo"),
         apt: has("apt-get"),
         rustup: has("rustup"),
-        missing_tools: TOOLS.iter().map(|&(tool, _)| tool).filter(|tool| !has(tool)).collect(),
+        missing_tools: missing(&TOOLS),
         debian_rust: debian_rust(),
         debian_llvm: Path::new(LLVM).join("bin/llvm-config").exists(),
         nightly: nightly_core().is_some_and(|core| core.is_dir()),
         linker: sh::find("bpf-linker")
             .is_some_and(|linker| sh::succeeds(Command::new(linker).arg("--version"))),
         bpffs: fs::read_to_string("/proc/self/mounts").is_ok_and(|mounts| has_bpffs(&mounts)),
+        x86_64: cfg!(target_arch = "x86_64"),
+        missing_vm_tools: missing(&VM_TOOLS),
+        kernels: Kernel::ALL.into_iter().filter(|kernel| kernel.is_there()).collect(),
     }
 }
 

@@ -16,6 +16,7 @@ mod run;
 mod setup;
 mod sh;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,8 @@ enum Verb {
     Lab(lab::Options),
     /// Measure what a packet costs in the kernel, or what checks do
     Bench(bench::Options),
+    /// Run a command, or the tests of the BPF program, on another kernel in QEMU
+    Vm(vm::Options),
     /// Run all that CI runs: format, lints, documentation, tests
     Ci,
 }
@@ -55,6 +58,11 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::run(&options),
         Verb::Lab(options) => lab::main(options),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Vm(options) => match vm::run(&options) {
+            // The status is the command's own.
+            Ok(status) => return ExitCode::from(status),
+            Err(error) => Err(error),
+        },
         Verb::Ci => ci::run(),
     };
     match outcome {

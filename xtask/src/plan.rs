@@ -6,6 +6,8 @@ use std::{
     fmt::{self, Display},
 };
 
+use crate::vm::Kernel;
+
 /// A program that building or the lab calls, and the Debian package that has it.
 pub(crate) const TOOLS: [(&str, &str); 12] = [
     ("aiosmtpd", "python3-aiosmtpd"),
@@ -20,6 +22,14 @@ pub(crate) const TOOLS: [(&str, &str); 12] = [
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),
     ("tcpdump", "tcpdump"),
+];
+
+/// A program that a virtual machine needs, in it or to run it, and the Debian package that has it.
+pub(crate) const VM_TOOLS: [(&str, &str); 4] = [
+    ("ipvsadm", "ipvsadm"),
+    ("modprobe", "kmod"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("setpriv", "util-linux"),
 ];
 
 /// Debian's Rust with `core` for BPF built already, and its clippy.
@@ -59,6 +69,12 @@ pub(crate) struct Machine {
     pub(crate) linker: bool,
     /// Whether the BPF file system is mounted.
     pub(crate) bpffs: bool,
+    /// Whether it is of the kind that the kernels for virtual machines are for.
+    pub(crate) x86_64: bool,
+    /// Which of [`VM_TOOLS`] are not there.
+    pub(crate) missing_vm_tools: BTreeSet<&'static str>,
+    /// Which kernels are there for virtual machines.
+    pub(crate) kernels: BTreeSet<Kernel>,
 }
 
 /// One thing to do to a machine.
@@ -72,6 +88,8 @@ pub(crate) enum Step {
     Linker(Toolchain),
     /// Mount the BPF file system.
     Bpffs,
+    /// Download and unpack this kernel for virtual machines.
+    Kernel(Kernel),
 }
 
 /// What to do, in this order; afterwards `toolchain` builds the BPF program.
@@ -93,15 +111,15 @@ pub(crate) fn plan(machine: &Machine) -> Result<Plan, Blocked> {
     let mut packages = BTreeSet::new();
     let mut steps = Vec::new();
 
-    packages.extend(
-        TOOLS.iter().filter(|(tool, _)| machine.missing_tools.contains(tool)).map(|&(_, p)| p),
-    );
+    packages.extend(packages_of(&TOOLS, &machine.missing_tools));
     if toolchain == Some(Toolchain::Debian) {
         packages.extend(DEBIAN_RUST.iter().filter(|_| !machine.debian_rust));
         packages.extend(DEBIAN_LLVM.iter().filter(|_| !machine.linker && !machine.debian_llvm));
     }
     let (true, Some(toolchain)) = (machine.apt || packages.is_empty(), toolchain) else {
-        return Err(by_hand(machine, toolchain));
+        let rustup = "rustup (with a nightly that has the component rust-src)";
+        let missing = machine.missing_tools.iter().copied();
+        return Err(by_hand(missing.chain(toolchain.is_none().then_some(rustup))));
     };
 
     if !packages.is_empty() {
@@ -116,10 +134,47 @@ pub(crate) fn plan(machine: &Machine) -> Result<Plan, Blocked> {
     if !machine.bpffs {
         steps.push(Step::Bpffs);
     }
-    if !machine.root && !machine.sudo && steps.iter().any(Step::needs_root) {
-        return Err(without_root(&steps));
+    Ok(Plan { toolchain, steps: possible(machine, steps, "setup")? })
+}
+
+/// Chooses the steps to a virtual machine with this kernel; they are of no use otherwise.
+pub(crate) fn vm(machine: &Machine, kernel: Kernel) -> Result<Vec<Step>, Blocked> {
+    if !machine.x86_64 {
+        return Err(Blocked("virtual machines need an x86-64: use one".to_owned()));
     }
-    Ok(Plan { toolchain, steps })
+    let is_there = machine.kernels.contains(&kernel);
+    let packages: BTreeSet<_> = packages_of(&VM_TOOLS, &machine.missing_vm_tools).collect();
+    let is_complete = is_there && packages.is_empty();
+    if !machine.apt && !is_complete {
+        let debian =
+            (!is_there).then_some("a kernel (from Debian's packages: use a machine with apt-get)");
+        return Err(by_hand(machine.missing_vm_tools.iter().copied().chain(debian)));
+    }
+    let mut steps = Vec::new();
+    if !packages.is_empty() {
+        steps.push(Step::Packages(packages.into_iter().collect()));
+    }
+    if !is_there {
+        steps.push(Step::Kernel(kernel));
+    }
+    possible(machine, steps, "vm")
+}
+
+/// The packages of the tools that are missing.
+fn packages_of(
+    tools: &'static [(&str, &str)],
+    missing: &BTreeSet<&str>,
+) -> impl Iterator<Item = &'static str> {
+    tools.iter().filter(|(tool, _)| missing.contains(tool)).map(|&(_, package)| package)
+}
+
+/// The steps, unless root is needed for them and not to be had.
+fn possible(machine: &Machine, steps: Vec<Step>, verb: &str) -> Result<Vec<Step>, Blocked> {
+    if machine.root || machine.sudo || !steps.iter().any(Step::needs_root) {
+        Ok(steps)
+    } else {
+        Err(without_root(&steps, verb))
+    }
 }
 
 /// The toolchain that is complete, else the one that can be made so.
@@ -138,11 +193,8 @@ fn toolchain(machine: &Machine) -> Option<Toolchain> {
 }
 
 /// No apt-get: names all that is missing at once.
-fn by_hand(machine: &Machine, toolchain: Option<Toolchain>) -> Blocked {
-    let mut missing: Vec<&str> = machine.missing_tools.iter().copied().collect();
-    if toolchain.is_none() {
-        missing.push("rustup (with a nightly that has the component rust-src)");
-    }
+fn by_hand<'a>(missing: impl Iterator<Item = &'a str>) -> Blocked {
+    let missing: Vec<_> = missing.collect();
     Blocked(format!(
         "this machine has no apt-get, so these must be installed by hand: {}",
         missing.join(", ")
@@ -150,10 +202,10 @@ fn by_hand(machine: &Machine, toolchain: Option<Toolchain>) -> Blocked {
 }
 
 /// Root is needed and not to be had.
-fn without_root(steps: &[Step]) -> Blocked {
+fn without_root(steps: &[Step], verb: &str) -> Blocked {
     let steps: Vec<String> = steps.iter().filter(|s| s.needs_root()).map(Step::to_string).collect();
     Blocked(format!(
-        "this needs root, and there is no sudo: {}; run `cargo xtask setup` as root once",
+        "this needs root, and there is no sudo: {}; run `cargo xtask {verb}` as root once",
         steps.join("; ")
     ))
 }
@@ -163,7 +215,7 @@ impl Step {
     pub(crate) fn needs_root(&self) -> bool {
         match self {
             Self::Packages(_) | Self::Bpffs => true,
-            Self::Nightly | Self::Linker(_) => false,
+            Self::Nightly | Self::Linker(_) | Self::Kernel(_) => false,
         }
     }
 }
@@ -177,6 +229,9 @@ impl Display for Step {
             Self::Nightly => f.write_str("install rustup's nightly with rust-src"),
             Self::Linker(_) => f.write_str("build and install bpf-linker (about a minute)"),
             Self::Bpffs => f.write_str("mount the BPF file system on /sys/fs/bpf"),
+            Self::Kernel(kernel) => {
+                write!(f, "download Debian's Linux {} for virtual machines", kernel.name())
+            }
         }
     }
 }

@@ -57,6 +57,12 @@ pub(crate) fn command(program: &str, variables: &[(&str, &str)]) -> Command {
 pub(crate) fn run_by_root(cargo: &mut Command) {
     if !is_root() {
         eprintln!("xtask: what follows needs root: it is run through sudo");
-        cargo.args(["--config", r#"target.'cfg(all())'.runner = ["sudo", "--preserve-env"]"#]);
+        run_by(cargo, &["sudo", "--preserve-env"].map(str::to_owned));
     }
+}
+
+/// Has a cargo command run what it has built by another program: its name and its first arguments.
+pub(crate) fn run_by(cargo: &mut Command, runner: &[String]) {
+    // Rust's way to quote a string is TOML's, too.
+    cargo.arg("--config").arg(format!("target.'cfg(all())'.runner = {runner:?}"));
 }

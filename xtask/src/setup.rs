@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     machine::{self, BPFFS, LLVM},
-    plan::{self, Plan, Step, Toolchain},
+    plan::{self, Blocked, Machine, Plan, Step, Toolchain},
     privilege, sh,
+    vm::Kernel,
 };
 
 /// The version of bpf-linker that is installed where there is none.
@@ -22,9 +23,19 @@ pub(crate) fn main() -> Result<()> {
 
 /// Installs what is missing; silent when nothing is. Gives what builds the BPF program.
 pub(crate) fn run() -> Result<Toolchain> {
-    let Plan { toolchain, steps } = plan::plan(&machine::look())?;
+    all_of(|machine| plan::plan(machine).map(|Plan { toolchain, steps }| (toolchain, steps)))
+}
+
+/// Installs what a virtual machine with this kernel needs.
+pub(crate) fn vm(kernel: Kernel) -> Result<()> {
+    all_of(|machine| plan::vm(machine, kernel).map(|steps| ((), steps)))
+}
+
+/// Carries out what is planned for this machine.
+fn all_of<T>(plan: impl Fn(&Machine) -> Result<(T, Vec<Step>), Blocked>) -> Result<T> {
+    let (done, steps) = plan(&machine::look())?;
     if steps.is_empty() {
-        return Ok(toolchain);
+        return Ok(done);
     }
     for step in &steps {
         let through =
@@ -32,11 +43,11 @@ pub(crate) fn run() -> Result<Toolchain> {
         eprintln!("setup: {step}{through}");
         carry_out(step).with_context(|| format!("set-up stopped at: {step}"))?;
     }
-    let left = plan::plan(&machine::look())?;
-    if let [step, ..] = &left.steps[..] {
+    let (done, left) = plan(&machine::look())?;
+    if let [step, ..] = &left[..] {
         bail!("set-up did all it could, but this still has to be done by hand: {step}");
     }
-    Ok(left.toolchain)
+    Ok(done)
 }
 
 fn carry_out(step: &Step) -> Result<()> {
@@ -52,6 +63,7 @@ fn carry_out(step: &Step) -> Result<()> {
             let mut mount = privilege::command("mount", &[]);
             sh::run_aside(mount.args(["-t", "bpf", "bpf", BPFFS]))
         }
+        Step::Kernel(kernel) => kernel.fetch(),
     }
 }
 

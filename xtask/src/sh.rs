@@ -100,7 +100,7 @@ fn status(command: &mut Command) -> Result<()> {
 }
 
 /// `command` as it could be typed into a shell, but for the variables it takes out.
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(name, value)| {
         let value = value.filter(|_| name != "PATH")?;
         Some(format!("{}={}", name.to_string_lossy(), quoted(value)))
@@ -109,7 +109,8 @@ fn shown(command: &Command) -> String {
     set.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn quoted(word: &OsStr) -> String {
+/// A word as a shell needs it.
+pub(crate) fn quoted(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -103,7 +103,7 @@ impl Monitors {
                         Some(Monitor { health, latency, failures, held_until, .. }) => Monitor {
                             latency,
                             failures,
-                            held_until,
+                            held_until: check.hold(held_until, now),
                             ..Monitor::new(check, health, now)
                         },
                         None => Monitor::new(check, health, now),
@@ -273,6 +273,13 @@ fn hash(target: &Target, round: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
     (target, round).hash(&mut hasher);
     hasher.finish()
+}
+
+impl Check {
+    /// How long somebody is still held out who was to be until then: no longer than by this check.
+    fn hold(&self, until: Option<Instant>, now: Instant) -> Option<Instant> {
+        Some(until?.min(now + self.quarantine?.hold))
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ fn fresh_debian() -> Machine {
         nightly: false,
         linker: false,
         bpffs: false,
+        x86_64: true,
+        missing_vm_tools: VM_TOOLS.iter().map(|&(tool, _)| tool).collect(),
+        kernels: BTreeSet::new(),
     }
 }
 
@@ -126,4 +129,53 @@ fn a_machine_that_cannot_be_set_up_is_told_what_a_person_can_do() {
     for (machine, expected) in cases {
         assert_eq!(plan(&machine), Err(Blocked(expected.to_owned())));
     }
+}
+
+#[test]
+fn a_virtual_machine_gets_what_it_lacks() {
+    use Kernel::{V6_1, V6_12};
+    let ready =
+        Machine { missing_vm_tools: BTreeSet::new(), kernels: [V6_12].into(), ..complete() };
+    let all = Step::Packages(vec!["ipvsadm", "kmod", "qemu-system-x86", "util-linux"]);
+    let cases = [
+        ("nothing is there", complete(), vec![all, Step::Kernel(V6_12)]),
+        ("all is there", ready.clone(), vec![]),
+        ("and then no apt-get is needed", Machine { apt: false, ..ready.clone() }, vec![]),
+        (
+            "another kernel needs no root",
+            Machine { root: false, kernels: [V6_1].into(), ..ready.clone() },
+            vec![Step::Kernel(V6_12)],
+        ),
+        (
+            "one tool is missing, named otherwise than its package",
+            Machine { missing_vm_tools: ["modprobe"].into(), ..ready.clone() },
+            vec![Step::Packages(vec!["kmod"])],
+        ),
+    ];
+    for (name, machine, expected) in cases {
+        assert_eq!(vm(&machine, V6_12), Ok(expected), "{name}");
+    }
+    let blocked = [
+        (Machine { x86_64: false, ..ready.clone() }, "virtual machines need an x86-64: use one"),
+        (
+            Machine { apt: false, missing_vm_tools: ["modprobe"].into(), ..complete() },
+            "this machine has no apt-get, so these must be installed by hand: modprobe, \
+             a kernel (from Debian's packages: use a machine with apt-get)",
+        ),
+        (
+            Machine { root: false, missing_vm_tools: ["ipvsadm"].into(), ..ready },
+            "this needs root, and there is no sudo: install Debian's packages ipvsadm; \
+             run `cargo xtask vm` as root once",
+        ),
+    ];
+    for (machine, expected) in blocked {
+        assert_eq!(vm(&machine, V6_12), Err(Blocked(expected.to_owned())));
+    }
+}
+
+#[test]
+fn building_does_not_pay_for_virtual_machines() {
+    let steps =
+        plan(&Machine { missing_tools: ["ip"].into(), ..complete() }).expect("it can").steps;
+    assert_eq!(steps, [Step::Packages(vec!["iproute2"])]);
 }

@@ -90,6 +90,32 @@ fn who_comes_and_goes_is_held_out() {
     }
 }
 
+/// An operator who takes the rule away sets free whom it held.
+#[test]
+fn who_is_held_out_is_let_go_without_a_quarantine() {
+    let hold = Duration::from_secs(3600);
+    let quarantine = Some(Quarantine { failures: 2, within: hold, hold });
+    let mut monitors = Monitors::default();
+    let check = Check { quarantine, ..check() };
+    monitors.reconfigure([(target(11), check.clone(), Health::Up)], Instant::now());
+    let mut failures = 0;
+    while failures < 2 {
+        let down = step(&mut monitors, &bad()).1.is_some();
+        failures += u32::from(down);
+        while down && failures < 2 && step(&mut monitors, &good()).1.is_none() {}
+    }
+    let mut now = Instant::now();
+    for _ in 0..5 {
+        let (at, change) = step(&mut monitors, &good());
+        assert_eq!(change.map(|it| it.to), None, "held out");
+        now = at;
+    }
+    let check = Check { quarantine: None, ..check };
+    monitors.reconfigure([(target(11), check, Health::Down)], now);
+    let changes: Vec<_> = (0..2).filter_map(|_| step(&mut monitors, &good()).1).collect();
+    assert_eq!(changes.iter().map(|it| it.to).collect::<Vec<_>>(), [Health::Up]);
+}
+
 #[test]
 fn rows_change_the_state_and_nothing_less() {
     use Health::{Checking, Down, Up};
