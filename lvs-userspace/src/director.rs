@@ -269,11 +269,10 @@ impl Director {
             recovery.share = share;
             share < 100
         });
-        let missing: Vec<_> = self
-            .sought
-            .extract_if(.., |_, since| now.duration_since(*since) >= PATIENCE)
-            .map(|(address, _)| address)
-            .collect();
+        let is_over = |since: &Instant| now.duration_since(*since) >= PATIENCE;
+        let missing: Vec<_> =
+            self.sought.iter().filter(|(_, since)| is_over(since)).map(|(it, _)| *it).collect();
+        self.sought.retain(|_, since| !is_over(since));
         changed |= !missing.is_empty();
         for address in missing {
             self.find_changes(Some(address), "its MAC is not known", now);

@@ -181,7 +181,8 @@ impl<'a> Draft<'a> {
                 self.places.clear();
             }
             Edit::EditConnections { keys } => {
-                for key in keys.0.keys().filter(|key| !TIMEOUTS.contains(&key.as_str())) {
+                let other = keys.0.keys().find(|key| !TIMEOUTS.contains(&key.as_str()));
+                if let Some(key) = other {
                     let message = "can't be changed while lvsd runs; there are ".to_owned();
                     let message = message + &TIMEOUTS.join(", ");
                     return Err(EditError::Key { key: key.clone(), message });

@@ -112,7 +112,7 @@ fn unless<T: Copy + PartialEq>(usual: T, value: T) -> Option<T> {
 fn time(time: Duration) -> String {
     let ms = time.as_millis();
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-    let whole = units.iter().find(|(_, unit)| ms > 0 && ms % unit == 0);
+    let whole = units.iter().find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit));
     let (name, unit) = whole.unwrap_or(&("ms", 1));
     format!("{}{name}", ms / unit)
 }

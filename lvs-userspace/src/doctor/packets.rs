@@ -190,10 +190,11 @@ pub(super) fn hear(ethertype: EtherType, packet: &[u8]) -> Option<Heard> {
     let number = |echo: IcmpEchoHeader| u32::from(echo.id) << 16 | u32::from(echo.seq);
     let payload = ip.payload();
     match payload.ip_number {
-        IpNumber::ICMP => match Icmpv4Slice::from_slice(payload.payload).ok()?.icmp_type() {
-            Icmpv4Type::EchoReply(echo) => Some(Heard::Echo { from, number: number(echo) }),
-            _ => None,
-        },
+        IpNumber::ICMP => {
+            let message = Icmpv4Slice::from_slice(payload.payload).ok()?;
+            let Icmpv4Type::EchoReply(echo) = message.icmp_type() else { return None };
+            Some(Heard::Echo { from, number: number(echo) })
+        }
         IpNumber::IPV6_ICMP => {
             let message = Icmpv6Slice::from_slice(payload.payload).ok()?;
             match (message.icmp_type(), message.payload_slice().ok()?) {

@@ -142,13 +142,13 @@ pub(super) fn check(command: Command, given: &[&str]) -> Result<(), Failure> {
                 "Illegal '{option}' option with the '{name}' command"
             )));
         }
-        if command == Command::List && EXCLUSIVE.contains(&option) {
-            if let Some(other) = shown.replace(option) {
-                return Err(Failure::usage(format!(
-                    "The option '{other}' conflicts with the '{option}' option in the '{name}' \
-                     command"
-                )));
-            }
+        if command == Command::List
+            && EXCLUSIVE.contains(&option)
+            && let Some(other) = shown.replace(option)
+        {
+            return Err(Failure::usage(format!(
+                "The option '{other}' conflicts with the '{option}' option in the '{name}' command"
+            )));
         }
     }
     Ok(())
