@@ -365,6 +365,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0x4c03_161f, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0x9d80_514f, "{LAYOUT:#x}");
     }
 }
