@@ -4,11 +4,8 @@
 pub const SERVICES: usize = 16_384;
 /// Real servers, summed over all services, unless the configuration says otherwise.
 pub const REAL_SERVERS: usize = 131_072;
-/// Slots of the schedulers, summed over all services (8 bytes each: array maps round up).
-pub const SLOTS: usize = 1 << 21;
-/// So many of them may be in use: the others are for new slots, until packets no longer go by the old
-/// ones.
-pub const SLOTS_IN_USE: usize = SLOTS / 2;
+/// Slots of the schedulers, summed over all services (4 bytes each).
+pub const SLOTS: usize = 1 << 20;
 /// The most slots that one service may have; weights are scaled to fit beyond that. It is also the
 /// size of a Maglev table, and prime as that must be.
 pub const SLOTS_PER_SERVICE: usize = 65_537;

@@ -24,7 +24,6 @@ pub use placement::{Placement, PlacementError, Remembered, Restored, RestoredSer
 pub use plan::{Limits, MapWrite, Tables, plan};
 pub use preflight::{PreflightError, check_bpffs, preflight};
 pub use question::{Flag, Question, QuestionError};
-pub use slots::most_slots;
 pub use sync::{OutOfSync, SyncError, Synchroniser};
 
 use crate::{
@@ -49,8 +48,6 @@ pub struct Service {
     pub sorry_server: Option<RealServer>,
     /// Whether it has enough real servers.
     pub has_quorum: bool,
-    /// So many slots are enough for it, whatever weights its real servers have; see [`most_slots`].
-    pub max_slots: usize,
     /// Its real servers.
     pub real_servers: Vec<RealServer>,
 }

@@ -377,7 +377,6 @@ impl Director {
             lost_connections: service.lost_connections,
             sorry_server: service.sorry_server.and_then(|it| self.wanted_sorry_server(it)),
             has_quorum: self.has_quorum(&service.id),
-            max_slots: effective::max_slots(service),
             real_servers: service
                 .real_servers
                 .iter()

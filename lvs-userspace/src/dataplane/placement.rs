@@ -46,9 +46,8 @@ pub enum PlacementError {
     RealServers(ServiceId),
     /// The map of turns is full.
     #[error(
-        "{0} is too much for the schedulers, which have {most} slots for all services; use smaller \
-         weights, or mh for fewer services",
-        most = limits::SLOTS_IN_USE
+        "{0} is too much for the {most} slots of all schedulers; use smaller weights",
+        most = limits::SLOTS
     )]
     Slots(ServiceId),
     /// A service has more real servers than its scheduler can have.
@@ -112,12 +111,7 @@ impl Placement {
             tables.interfaces.insert(index, abi::Interface { mac: mac.0, reserved: [0; 2] });
         }
         let mut placed = Ok(());
-        let mut max_slots = 0;
         for service in services {
-            max_slots += service.max_slots;
-            if max_slots > limits::SLOTS_IN_USE {
-                placed = placed.and(Err(PlacementError::Slots(service.id)));
-            }
             placed = placed.and(self.place_service(service, &mut tables, clock, now));
         }
         for (name, real_server) in &self.lingering {
@@ -212,7 +206,7 @@ impl Placement {
             let service = service.id;
             placed = placed.and(Err(PlacementError::RealServersOf { service, scheduler }));
         }
-        let slots: Vec<u32> = slots(scheduler, &servers, service.max_slots)
+        let slots: Vec<u32> = slots(scheduler, &servers, limits::SLOTS_PER_SERVICE)
             .into_iter()
             .filter_map(|position| indexes.get(position).copied())
             .collect();

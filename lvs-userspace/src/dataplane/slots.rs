@@ -2,8 +2,6 @@
 
 mod maglev;
 
-use lvs_common::limits::SLOTS_PER_SERVICE;
-
 use crate::model::{Scheduler, Weight};
 
 /// What the slots of a service depend on, for each of its real servers.
@@ -50,27 +48,6 @@ pub(super) fn slots(scheduler: Scheduler, servers: &[Server], limit: usize) -> V
     }
 }
 
-/// The most slots that a service may come to need whose real servers have these weights, or a share of
-/// them: whole numbers of so many parts, or (`None`) any.
-#[must_use]
-pub fn most_slots(scheduler: Scheduler, weights: &[Weight], parts: Option<u32>) -> usize {
-    let turns = || {
-        let weights = || weights.iter().map(|weight| u64::from(weight.0));
-        let sum = weights().sum::<u64>() / weights().fold(0, gcd).max(1);
-        parts.map_or(SLOTS_PER_SERVICE, |it| {
-            SLOTS_PER_SERVICE.min(usize::try_from(sum * u64::from(it)).unwrap_or(SLOTS_PER_SERVICE))
-        })
-    };
-    match scheduler {
-        Scheduler::Wrr | Scheduler::Fastest => turns(),
-        Scheduler::Sh | Scheduler::Dh => turns().max(HASH_SLOTS),
-        Scheduler::Mh => SLOTS_PER_SERVICE,
-        Scheduler::Rr | Scheduler::Lc | Scheduler::Wlc | Scheduler::Sed | Scheduler::Nq => {
-            weights.len()
-        }
-    }
-}
-
 fn fastest(servers: &[Server]) -> Option<usize> {
     let known = servers.iter().enumerate().filter(|(_, server)| server.weight.0 > 0);
     known.filter_map(|(position, server)| Some((server.latency_us?, position))).min().map(|it| it.1)
@@ -98,7 +75,7 @@ fn fit(weights: Vec<u64>, limit: u64) -> Vec<u64> {
     }
     let n_weights = weights.iter().filter(|&&weight| weight > 0).count() as u64;
     // One turn each, and the rest of the limit in proportion, rounded down: never above the limit.
-    let rest = limit.saturating_sub(n_weights);
+    let rest = limit - n_weights;
     let total: u64 = weights.iter().sum();
     weights.iter().map(|&weight| weight.min(1) + weight * rest / total).collect()
 }
@@ -171,19 +148,6 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever shares of their weights the real servers have, in twentieths.
-        #[test]
-        fn there_are_never_more_slots_than_was_said(
-            scheduler in prop::sample::select(Scheduler::ALL.to_vec()),
-            all in prop::collection::vec((0u16..60, 0u16..=20), 1..9),
-        ) {
-            let weights: Vec<_> = all.iter().map(|&(weight, _)| Weight(weight)).collect();
-            let most = most_slots(scheduler, &weights, Some(20));
-            let shared: Vec<_> = all.iter().map(|&(weight, share)| weight * share).collect();
-            let slots = slots(scheduler, &servers(&shared), SLOTS_PER_SERVICE);
-            prop_assert!(slots.len() <= most, "{} of {most}", slots.len());
-        }
-
         #[test]
         fn any_sum_of_weights_turns_in_a_row_give_each_its_weight(
             weights in prop::collection::vec(0u16..20, 1..12),

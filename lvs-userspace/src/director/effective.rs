@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::{Director, Recovery, State};
 use crate::{
     config::{RealServer, VirtualService},
-    dataplane::most_slots,
     health::{Health, Target},
     load::{Admin, GRAIN, Standing},
     model::Weight,
@@ -95,8 +94,7 @@ impl Director {
         let target = Target { service: service.id, real_server: real_server.address };
         let recovery = self.recovered.get(&target);
         let risen = recovery.map_or(100, |it| it.share_at(now, service.slow_start));
-        // To the grain, so that weights in force have as much in common as the configured ones.
-        let share = (reported * risen).div_ceil(100).next_multiple_of(GRAIN.into());
+        let share = reported * risen / 100;
         let weight = u32::from(real_server.weight.0);
         let fine = weight * parts(service) * share;
         let why = match (risen, reported) {
@@ -149,24 +147,10 @@ impl Recovery {
     }
 }
 
-/// The most slots that a service may come to need.
-pub(super) fn max_slots(service: &VirtualService) -> usize {
-    let weights: Vec<_> = service.real_servers.iter().map(|it| it.weight).collect();
-    let parts = parts(service);
-    // Shares are multiples of the grain: of weights in so many parts, whole numbers.
-    let is_whole = parts == PARTS || !is_shared(service);
-    most_slots(service.scheduler, &weights, is_whole.then_some(parts))
-}
-
-/// Whether anything ever gives the real servers of a service a share of their weights.
-fn is_shared(service: &VirtualService) -> bool {
-    service.follow_load || !service.slow_start.is_zero()
-}
-
 /// How finely the weights of a service are shared: not at all if nothing ever shares them, nor so
 /// finely that the largest is too large.
 pub(super) fn parts(service: &VirtualService) -> u32 {
-    if !is_shared(service) {
+    if !service.follow_load && service.slow_start.is_zero() {
         return 1;
     }
     let largest = service.real_servers.iter().map(|it| u32::from(it.weight.0)).max().unwrap_or(1);

@@ -252,30 +252,6 @@ fn load_reports_share_weights_finely_where_they_are_followed() {
     assert_eq!(heavy.weights(), [30_000, 5], "as finely as the numbers allow");
 }
 
-/// However a load report and a slow start fall together: the weights in force have a common divisor, so
-/// that the schedulers' tables stay small.
-#[test]
-fn shares_leave_weights_their_common_divisor() {
-    let mut bench = Bench::new(|it| {
-        it.follow_load = true;
-        it.slow_start = Duration::from_secs(100);
-        it.real_servers[0].weight = Weight(7);
-        it.real_servers[1].weight = Weight(14);
-    });
-    assert_eq!(bench.director.wanted(bench.now)[0].max_slots, 3 * 20);
-    for share in (0..=100).step_by(5) {
-        bench.load(Standing { share, is_down: true, ..Standing::default() });
-        bench.load(Standing { share, ..Standing::default() });
-        for _ in 0..20 {
-            bench.now += Duration::from_secs(5);
-            bench.director.tick(bench.now);
-            let weight = bench.weights()[0];
-            assert_eq!(weight % 7, 0, "{weight} with {:?}", bench.effective().why);
-            assert_eq!(weight == 0, share == 0);
-        }
-    }
-}
-
 #[test]
 fn operators_of_real_servers_have_their_way() {
     let mut bench = Bench::new(|it| it.follow_load = true);

@@ -6,7 +6,6 @@ use std::{
     time::Instant,
 };
 
-use lvs_common::limits;
 use lvs_userspace::{
     config::LostConnections,
     dataplane::{Clock, Neighbour, Placement, RealServer, Remembered, Service, Tables},
@@ -51,7 +50,6 @@ pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Ser
         lost_connections: LostConnections::Reschedule,
         sorry_server: None,
         has_quorum: true,
-        max_slots: limits::SLOTS_PER_SERVICE,
         real_servers: servers.iter().map(real_server).collect(),
     }
 }

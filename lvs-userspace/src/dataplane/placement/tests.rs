@@ -20,7 +20,6 @@ pub(crate) fn service(port: u16, weights: &[(u8, u16)]) -> Service {
         lost_connections: LostConnections::Reschedule,
         sorry_server: None,
         has_quorum: true,
-        max_slots: limits::SLOTS_PER_SERVICE,
         real_servers: weights
             .iter()
             .map(|&(host, weight)| RealServer {
@@ -199,26 +198,4 @@ fn where_new_slots_have_no_room_the_old_are_written_over() {
     assert_eq!(plan(&tables, &actual), []);
     // A moment later there is room.
     carry_out(&placed(&mut placement, &services(true), now + GRACE), &mut actual);
-}
-
-/// Half of the slots are for those who are replaced: then a change of all services at once has room.
-#[test]
-fn all_services_can_change_at_once() {
-    let mut now = Instant::now();
-    let mut placement = Placement::new(1000);
-    let services = |n: u16, heavy: u8| -> Vec<_> {
-        let mh = |port| {
-            let weights: Vec<_> =
-                (11..14).map(|host| (host, 1 + u16::from(host == heavy))).collect();
-            Service { scheduler: Scheduler::Mh, ..service(port, &weights) }
-        };
-        (1..=n).map(mh).collect()
-    };
-    for heavy in 11..14 {
-        placed(&mut placement, &services(15, heavy), now);
-        now += Duration::from_millis(1);
-    }
-    let one_more = services(16, 11);
-    let (_, error) = placement.place(&one_more, &BTreeMap::new(), &clock(), now);
-    assert_eq!(error, Err(PlacementError::Slots(one_more[15].id)));
 }
