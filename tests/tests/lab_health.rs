@@ -157,6 +157,7 @@ fn a_real_server_that_is_dead_when_lvsd_starts_is_told() -> Result<()> {
         };
         wait_for("word of it", SOON, || told("real server out of service"))
             .with_context(|| lvsd.log())?;
+        wait_for_health(&lvsd, ["up", "down", "up"])?;
         assert_eq!(who_answers(&lab)?, names(&["rs1", "rs3"]));
         lab.run(Host::Rs2, &["ip", "link", "set", "eth0", "up"])?;
         wait_for("that it is back", SOON, || told("real server in service"))

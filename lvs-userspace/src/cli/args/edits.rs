@@ -16,7 +16,7 @@ pub(in crate::cli) struct ServiceName {
     /// tcp or udp
     #[arg(value_parser = names::protocol, add = ArgValueCompleter::new(complete::protocols))]
     protocol: Protocol,
-    /// Address and port, like 192.0.2.10:80, [2001:db8::10]:80 or www:http
+    /// Address and port, like 192.0.2.10:80, `[2001:db8::10]:80` or www:http
     #[arg(add = ArgValueCompleter::new(complete::services))]
     address: String,
 }

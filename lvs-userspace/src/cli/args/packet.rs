@@ -15,9 +15,9 @@ pub(in crate::cli) struct Packet {
     /// tcp or udp
     #[arg(value_parser = names::protocol, add = ArgValueCompleter::new(complete::protocols))]
     protocol: Protocol,
-    /// Who sends it, like 192.0.2.1:40000 or [2001:db8::1]:40000
+    /// Who sends it, like 192.0.2.1:40000 or `[2001:db8::1]:40000`
     client: String,
-    /// What it is sent to, like 192.0.2.10:80, [2001:db8::10]:80 or www:http
+    /// What it is sent to, like 192.0.2.10:80, `[2001:db8::10]:80` or www:http
     #[arg(value_name = "VIRTUAL", add = ArgValueCompleter::new(complete::services))]
     virtual_address: String,
     /// What kind of TCP it is
