@@ -68,7 +68,7 @@ const COMMANDS: &str = "
 -L -n --persistent-conn
 -L -n -c
 -L -n -c --persistent-conn
--S -n
+--save --numeric
 -e -t 10.77.0.100:80 -r 10.77.0.11:80 -g -w 9
 -e -t 10.77.0.100:80 -r 10.77.0.12:80
 -E -t 10.77.0.100:443 -s rr
@@ -152,7 +152,13 @@ foo
 ";
 
 /// Where ours says something else, and why that is as it should be.
-const OTHERWISE: &[(&str, &str)] = &[];
+const OTHERWISE: &[(&str, &str)] = &[
+    ("--save --numeric", "thresholds are saved, too: what is restored is what was saved"),
+    (
+        "-A -t 10.77.0.100:81 -M 255.255.255",
+        "to inet_aton this is 255.255.0.255, a mask with a hole, and nobody means that",
+    ),
+];
 
 /// What a command said, and its exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]

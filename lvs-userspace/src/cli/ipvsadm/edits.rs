@@ -195,8 +195,10 @@ const TIMEOUTS: [&str; 3] = ["tcp_established", "tcp_fin_wait", "udp"];
 
 /// What `--set` means with these words.
 pub(super) fn set(words: &[&str]) -> Result<Edit, Failure> {
-    let [tcp, fin, udp] = words else {
-        return Err(Failure::usage("--set option requires 3 timeout values"));
+    let (tcp, fin, udp) = match words {
+        [tcp, fin, udp] => (tcp, fin, udp),
+        [_, _, _, word, ..] => return Err(Failure::usage(format!("unexpected argument {word}"))),
+        _ => return Err(Failure::usage("--set option requires 3 timeout values")),
     };
     let mut keys = config::Keys::default();
     for (key, text) in TIMEOUTS.into_iter().zip([tcp, fin, udp]) {

@@ -130,7 +130,7 @@ impl<'a> Options<'a> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (long, None),
         };
-        let malformed = |why| Malformed { written: format!("--{name}"), why };
+        let malformed = |why| Malformed { written: format!("--{long}"), why };
         let known = OPTIONS.iter().find(|(_, known, _)| *known == name);
         let &(_, name, takes) = known.ok_or_else(|| malformed("unknown option"))?;
         let value = match (takes, value) {

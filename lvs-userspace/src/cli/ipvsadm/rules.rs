@@ -147,7 +147,7 @@ pub(super) fn check(command: Command, given: &[&str]) -> Result<(), Failure> {
             && let Some(other) = shown.replace(option)
         {
             return Err(Failure::usage(format!(
-                "The option '{other}' conflicts with the '{option}' option in the '{name}' command"
+                "The option '{option}' conflicts with the '{other}' option in the '{name}' command"
             )));
         }
     }

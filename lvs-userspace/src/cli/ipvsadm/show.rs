@@ -34,8 +34,9 @@ pub(super) fn sorted_rates(mut rates: Rates, list: &List) -> Rates {
     rates
 }
 
-fn order(protocol: Protocol, address: IpAddr, port: u16) -> (u8, IpAddr, u16) {
-    (protocol.number(), address, port)
+/// IPv4 first, whatever the protocol.
+fn order(protocol: Protocol, address: IpAddr, port: u16) -> (bool, u8, IpAddr, u16) {
+    (address.is_ipv6(), protocol.number(), address, port)
 }
 
 /// What stands above everything, if everything is shown.

@@ -51,7 +51,7 @@ fn what_is_wrong_is_said() {
         ("foo", hint, 255),
         ("-L -q", "-q: unknown option", 255),
         ("-L --stat", "--stat: unknown option", 255),
-        ("-L --stats=1", "--stats: option does not take an argument", 255),
+        ("-L --stats=1", "--stats=1: option does not take an argument", 255),
         ("-L -t", "-t: missing argument", 255),
         ("-L foo", "unexpected argument foo", 2),
         ("-L -L", "invalid option `-L'", 2),
@@ -60,7 +60,7 @@ fn what_is_wrong_is_said() {
         ("-L -w 3", "Illegal 'weight' option with the 'list' command", 2),
         (
             "-L -c -t 192.0.2.10:80",
-            "The option 'connection' conflicts with the 'service-address' option in the 'list' \
+            "The option 'service-address' conflicts with the 'connection' option in the 'list' \
              command",
             2,
         ),
