@@ -1,6 +1,6 @@
 //! The packets that questions are, and what answers say. Pure.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{
     ArpEthIpv4Packet, ArpOperation, ArpPacketSlice, EtherType, IcmpEchoHeader, Icmpv4Slice,
@@ -197,22 +197,22 @@ pub(super) fn hear(ethertype: EtherType, packet: &[u8]) -> Option<Heard> {
         }
         IpNumber::IPV6_ICMP => {
             let message = Icmpv6Slice::from_slice(payload.payload).ok()?;
-            match (message.icmp_type(), message.payload_slice().ok()?) {
-                (Icmpv6Type::EchoReply(echo), _) => {
-                    Some(Heard::Echo { from, number: number(echo) })
-                }
-                (_, Icmpv6PayloadSlice::NeighborAdvertisement(message)) => {
-                    let mac = message.options_iterator().find_map(|option| match option {
-                        Ok(NdpOptionSlice::TargetLinkLayerAddress(option)) => {
-                            <[u8; 6]>::try_from(option.link_layer_address()).ok()
-                        }
-                        _ => None,
-                    });
-                    let address: Ipv6Addr = message.target_address();
-                    Some(Heard::Owner { address: address.into(), mac: mac.map(MacAddr) })
-                }
-                _ => None,
+            if let Icmpv6Type::EchoReply(echo) = message.icmp_type() {
+                return Some(Heard::Echo { from, number: number(echo) });
             }
+            let Icmpv6PayloadSlice::NeighborAdvertisement(message) =
+                message.payload_slice().ok()?
+            else {
+                return None;
+            };
+            let mac = message.options_iterator().find_map(|option| {
+                let Ok(NdpOptionSlice::TargetLinkLayerAddress(option)) = option else {
+                    return None;
+                };
+                option.link_layer_address().try_into().ok()
+            });
+            let address = message.target_address().into();
+            Some(Heard::Owner { address, mac: mac.map(MacAddr) })
         }
         IpNumber::TCP => {
             let header = TcpHeaderSlice::from_slice(payload.payload).ok()?;
