@@ -108,7 +108,8 @@ fn plan(known: &Known, seen: &mut Seen, sources: &mut Sources) -> Vec<Probe> {
     let mut everybody_is_asked = BTreeSet::new();
     for &RealServer { address, way, mac } in &known.real_servers {
         let Some(interface) = way.and_then(|way| seen.interface(way.interface)) else { continue };
-        let (index, mtu) = (interface.index, interface.mtu);
+        // A packet has two bytes for its length.
+        let (index, mtu) = (interface.index, interface.mtu.min(u16::MAX.into()));
         let Some(own) = interface.mac else { continue };
         let asker = match sources.asker(address, own) {
             Ok(asker) => asker,
