@@ -7,7 +7,7 @@ mod agent;
 mod config_file;
 mod counts;
 mod drift;
-mod known;
+mod examination;
 mod rates;
 mod reach;
 mod report;

@@ -12,7 +12,7 @@ use super::{
     Options, RunError,
     config_file::{self, ConfigFile},
     counts::Counts,
-    known::known,
+    examination::{Examinations, known},
     reach::{Moved, Reach},
     report, why,
 };
@@ -32,7 +32,7 @@ use crate::{
         restored, sweep,
     },
     director::{Director, Event},
-    doctor::{self, Diagnosis},
+    doctor::Diagnosis,
     health::{self, Checks, Found, Via},
     load::{Asked, News, Poller},
     net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
@@ -75,6 +75,7 @@ pub(super) struct Agent {
     /// Who listens to what happens.
     events: broadcast::Sender<api::Event>,
     file: ConfigFile,
+    examinations: Examinations,
     counts: Counts,
     next_comparison: Instant,
     /// What the maps hold.
@@ -102,6 +103,7 @@ impl Agent {
             alerts,
             events,
             file: ConfigFile::default(),
+            examinations: Examinations::default(),
             counts: Counts::new(limits, Instant::now()),
             next_comparison: Instant::now() + COMPARE,
             is_dirty: false,
@@ -467,7 +469,7 @@ impl Agent {
         Ok(known.why(question, &explained))
     }
 
-    /// Has the doctor look at everything, in a task of its own: it takes its time.
+    /// Has the doctor look at everything.
     fn examine(&mut self, reply: Reply<Diagnosis>) {
         self.sweep();
         let known = known(
@@ -479,15 +481,7 @@ impl Agent {
             self.counts.in_tables,
             &self.options.bpffs,
         );
-        let netlink = self.reach.netlink().clone();
-        tokio::spawn(async move {
-            let evidence = doctor::collect(known, &netlink).await;
-            let diagnosis = evidence
-                .map(|it| doctor::examine(&it))
-                .map_err(|error| ApiError { error: format!("can't look at the network: {error}") });
-            // Who asked may have gone away meanwhile.
-            drop(reply.send(diagnosis));
-        });
+        self.examinations.begin(known, self.reach.netlink().clone(), reply);
     }
 
     /// Goes by a configuration that somebody has sent.

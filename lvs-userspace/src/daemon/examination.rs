@@ -1,21 +1,54 @@
-//! What lvsd knows, gathered for the doctor.
+//! Has the doctor look at everything: gathers what lvsd knows, and lets him ask for the rest in a task of
+//! its own, because that takes its time.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
+
+use tokio::sync::Semaphore;
 
 use super::{agent::AttachedLink, reach::Reach};
 use crate::{
     config::VirtualService,
+    control::{Reply, api::ApiError},
     dataplane::{
         OutOfSync,
         bpf::{BpfDataplane, Sizes},
         check_bpffs,
     },
     director::Director,
-    doctor::{Attached, Known, Member, Service},
+    doctor::{self, Attached, Diagnosis, Known, Member, Service},
     health::Via,
+    net::netlink::Netlink,
 };
 
-/// All of it, at this moment. `in_tables` is how many connections there are.
+/// One examination at a time: each asks the whole network.
+pub(super) struct Examinations(Arc<Semaphore>);
+
+impl Default for Examinations {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Examinations {
+    /// Begins one when it is its turn.
+    pub(super) fn begin(&self, known: Known, netlink: Netlink, reply: Reply<Diagnosis>) {
+        let turns = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let _turn = turns.acquire().await;
+            // Who asked may have had enough meanwhile.
+            if reply.is_closed() {
+                return;
+            }
+            let evidence = doctor::collect(known, &netlink).await;
+            let diagnosis = evidence
+                .map(|it| doctor::examine(&it))
+                .map_err(|error| ApiError { error: format!("can't look at the network: {error}") });
+            drop(reply.send(diagnosis));
+        });
+    }
+}
+
+/// All that lvsd knows at this moment. `in_tables` is how many connections there are.
 pub(super) fn known(
     director: &Director,
     links: &[AttachedLink],
