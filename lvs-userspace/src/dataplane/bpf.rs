@@ -298,10 +298,7 @@ impl Dataplane for BpfDataplane {
                 self.real_servers.set(*index, Abi(*real_server), 0).map_err(io::Error::other)
             }
             MapWrite::VacateRealServer(index) => {
-                self.set_limits(
-                    *index,
-                    Limits { weight: 0, upper_threshold: 0, lower_threshold: 0 },
-                );
+                // Its weight stays in `LOADS`, for packets that real servers are being compared for.
                 let Abi(last) = self.real_servers.get(index, 0).map_err(io::Error::other)?;
                 let vacant =
                     abi::RealServer { state: real_server_state::VACANT, weight: 0, ..last };
