@@ -69,6 +69,12 @@ impl Check {
             quarantine: None,
         }
     }
+
+    /// Whether it asks the service's own port.
+    #[must_use]
+    pub const fn asks_service_port(&self) -> bool {
+        self.port.is_none() && !matches!(self.kind, Kind::Ping | Kind::Exec(_))
+    }
 }
 
 /// Where the question of a check goes.

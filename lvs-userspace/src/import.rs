@@ -1,4 +1,5 @@
-//! Configurations of other programs, turned into ours. Pure: text in, text or errors out.
+//! Configurations of other programs, turned into ours. Pure: text in, text or errors out; but for the names
+//! of ports, which are looked up in /etc/services.
 
 mod ipvsadm;
 mod keepalived;

@@ -139,8 +139,7 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
 
 /// Notes that a check in `section` asks the service's own port, if that is all of them.
 pub(super) fn check_port(section: &Reader<'_>, check: Option<&Check>, service_port: Option<u16>) {
-    let asks = |it: &Check| it.port.is_none() && !matches!(it.kind, Kind::Ping | Kind::Exec(_));
-    if service_port == Some(0) && check.is_some_and(asks) {
+    if service_port == Some(0) && check.is_some_and(Check::asks_service_port) {
         let message = "the service is for all ports (0): give the check the port that it asks";
         section.complain("check", message);
     }

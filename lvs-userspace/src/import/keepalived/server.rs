@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{Config, Persistence, RealServer, VirtualService},
+    health::Check,
     import::{refusal, scheduler},
     model::{Protocol, Scheduler, ServiceId},
 };
@@ -46,7 +47,8 @@ impl<'a> Servers<'a> {
         });
         let Some((everywhere, server)) = carried else { return };
         let n: usize = everywhere.iter().map(|it| it.count(limits::SERVICES + 1)).sum();
-        let n_real_servers = n.saturating_mul(server.real_servers.len());
+        let per_service = server.real_servers.len() + usize::from(server.sorry_server.is_some());
+        let n_real_servers = n.saturating_mul(per_service);
         let (Some(services), Some(real_servers)) =
             (self.services.checked_sub(n), self.real_servers.checked_sub(n_real_servers))
         else {
@@ -235,6 +237,10 @@ impl<'a> VirtualServer<'a> {
             let mut server = server.clone();
             if let Some(check) = server.check.as_mut().filter(|it| it.port == Some(id.port)) {
                 check.port = None;
+            }
+            let without_port = |it: &mut Check| id.port == 0 && it.asks_service_port();
+            if server.check.take_if(without_port).is_some() {
+                report.leave_out(at.statement, "its check has no port to ask, nor has the service");
             }
             service.real_servers.push(server);
             inhibit.push(*own);

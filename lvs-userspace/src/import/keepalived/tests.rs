@@ -483,6 +483,12 @@ fn what_services_and_real_servers_leave_out() {
             9: inhibit_on_failure: it is so for all real servers of a service, or for none
         "#]]),
         (service("real_server 192.0.2.11 80 {; inhibit_on_failure; }; real_server 192.0.2.12 80 {; inhibit_on_failure yes; }"), expect![[""]]),
+        (
+            service("real_server 192.0.2.11 {; TCP_CHECK {; }; }").replace("192.0.2.10 80", "192.0.2.10"),
+            expect![[r#"
+                4: real_server: its check has no port to ask, nor has the service
+            "#]],
+        ),
         // Of values that are not ours.
         (service(&format!("persistence_timeout 99999999; delay_loop 0; {servers}")), expect![[r#"
             4: persistence_timeout: 99999999 becomes 2678400
