@@ -26,7 +26,7 @@ const OTHERS: [&str; 5] = ["lblc", "lblcr", "fo", "ovf", "twos"];
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     pub(super) service: Option<ServiceId>,
-    server: Option<IpAddr>,
+    server: Option<(IpAddr, Option<u16>)>,
     scheduler: Option<String>,
     persistence: Option<u32>,
     mask: Option<String>,
@@ -118,7 +118,13 @@ impl Keys {
         let missing = || Failure::usage("no service is given");
         let service = self.service.ok_or_else(missing)?;
         let server = || {
-            let server = self.server.ok_or_else(missing)?;
+            let (server, port) = self.server.ok_or_else(missing)?;
+            // Direct routing can't change the port: who adds or edits gets the service's, whatever stands
+            // there, and there is none with another to be deleted.
+            let is_other = port.is_some_and(|it| it != service.port);
+            if command == Command::DeleteServer && is_other {
+                return Err(Failure::refused("No such destination"));
+            }
             if server.is_ipv4() == service.address.is_ipv4() {
                 return Ok(server);
             }

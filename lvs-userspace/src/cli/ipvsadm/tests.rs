@@ -101,6 +101,7 @@ fn what_is_wrong_is_said() {
             2,
         ),
         ("-A -t [2001:db8::1]:80 -p -M 129", "illegal ipv6 netmask specified", 2),
+        ("-d -t 192.0.2.10:80 -r 192.0.2.11:8080", "No such destination", 255),
         ("-A -t 192.0.2.10:80 -p 0", "invalid timeout value `0' specified", 2),
         ("-A -t 192.0.2.10:80 -s xyz", "Scheduler or persistence engine not found", 255),
         ("-A -t 192.0.2.10", "Zero port specified for non-persistent service", 2),

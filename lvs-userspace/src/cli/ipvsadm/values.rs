@@ -13,10 +13,9 @@ pub(super) fn service(protocol: Protocol, text: &str) -> Option<ServiceId> {
     Some(ServiceId { protocol, address, port: port.unwrap_or(0) })
 }
 
-/// A real server with a port or without: direct routing can't change the port, so ipvsadm, too, takes
-/// the service's whatever stands there.
-pub(super) fn real_server(text: &str) -> Option<IpAddr> {
-    host_and_port(Protocol::Tcp, text).map(|(address, _)| address)
+/// A real server, with a port or without.
+pub(super) fn real_server(text: &str) -> Option<(IpAddr, Option<u16>)> {
+    host_and_port(Protocol::Tcp, text)
 }
 
 fn host_and_port(protocol: Protocol, text: &str) -> Option<(IpAddr, Option<u16>)> {
