@@ -549,6 +549,50 @@ fn what_is_written_is_read_again() {
     }
 }
 
+/// What could be read, but never work.
+#[test]
+fn values_that_could_never_work() {
+    check_errors(
+        r#"[director]
+name = "mi\ndas"
+interfaces = ["eth0"]
+[load]
+interval = "10s"
+stale = "5s"
+[alerts]
+unknown = 1
+[alerts.mail]
+server = "mx.example.net:25"
+from = "a@example.net"
+to = ["b@example.net"]
+[[virtual_service]]
+address = "192.0.2.10"
+port = 80
+protocol = "tcp"
+sorry_server = "192.0.2.10"
+check = { type = "http", host = "a b", path = "/a#b" }
+[[virtual_service]]
+address = "192.0.2.10"
+port = 443
+protocol = "tcp"
+sorry_server = "192.0.2.11"
+check = { type = "https", host = "www.example.org:443" }
+[[virtual_service.real_server]]
+address = "192.0.2.11"
+"#,
+        expect![[r#"
+            lvs.toml:2:8: director.name: found "mi\ndas"; expected a name, like "midas"
+            lvs.toml:6:9: load.stale: expected no less than interval: reports come no faster
+            lvs.toml:8:1: alerts.unknown: there is no such key; expected one of file, hook_timeout, hooks, mail, webhook
+            lvs.toml:10:10: alerts.mail.server: found "mx.example.net:25"; expected the name of a host, like "director.example.org"
+            lvs.toml:17:16: virtual_service[1].sorry_server: this is the virtual address; expected the sorry server's own
+            lvs.toml:18:33: virtual_service[1].check.host: found "a b"; expected the name of a host, like "www.example.org"
+            lvs.toml:18:47: virtual_service[1].check.path: found "/a#b"; expected a path, like "/health"
+            lvs.toml:23:16: virtual_service[2].sorry_server: this is a real server of the service; expected another machine
+            lvs.toml:24:34: virtual_service[2].check.host: found "www.example.org:443"; expected a host without a port: see port"#]],
+    );
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {

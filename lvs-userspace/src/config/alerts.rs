@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     reader::Reader,
-    values::{commands, mailbox, mailboxes, milliseconds, number, one_of, path, text, url},
+    values::{commands, host, mailbox, mailboxes, milliseconds, number, one_of, path, text, url},
 };
 use crate::alert::{Encryption, Mail, Settings};
 
@@ -21,11 +21,12 @@ pub(super) fn alerts(section: Option<Option<Reader<'_>>>) -> Option<Settings> {
     let times = Duration::from_millis(100)..=Duration::from_secs(3600);
     let hook_timeout = section.optional("hook_timeout", milliseconds(times));
     let webhook = section.optional("webhook", url);
-    let mail = match section.section("mail") {
-        Some(section) => Some(mail(&section?)?),
+    let mail = section.section("mail").map(|section| section.and_then(|it| mail(&it)));
+    section.unknown_keys();
+    let mail = match mail {
+        Some(mail) => Some(mail?),
         None => None,
     };
-    section.unknown_keys();
     Some(Settings {
         file: file.map(|at| PathBuf::from(at.value)),
         hooks: hooks.map(|at| at.value).unwrap_or_default(),
@@ -36,7 +37,7 @@ pub(super) fn alerts(section: Option<Option<Reader<'_>>>) -> Option<Settings> {
 }
 
 fn mail(section: &Reader<'_>) -> Option<Mail> {
-    let server = section.required("server", text("the name of a mail server"));
+    let server = section.required("server", host);
     let port = section.optional("port", number("a port", 1..=u16::MAX));
     let encryption = section.optional("encryption", one_of(&ENCRYPTIONS));
     let from = section.required("from", mailbox);

@@ -12,7 +12,7 @@ use super::{
     error::{Problems, line_and_column},
     reader::{At, Reader},
     room::room,
-    values::{boolean, duration, host_address, interfaces, milliseconds, number, one_of, text},
+    values::{boolean, duration, host_address, interfaces, line, milliseconds, number, one_of},
 };
 use crate::{
     health::Check,
@@ -77,7 +77,7 @@ fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
 }
 
 fn director(section: Reader<'_>) -> Option<Director> {
-    let name = section.required("name", self::text("a name, like \"midas\""));
+    let name = section.required("name", line("a name, like \"midas\""));
     let interfaces = section.required("interfaces", interfaces);
     let xdp_mode = section.optional("xdp_mode", one_of(&XDP_MODES));
     let max_real_servers =
@@ -136,6 +136,9 @@ fn load_reports(section: Option<Option<Reader<'_>>>) -> Option<load::Settings> {
     let interval = time("interval", 3600).unwrap_or(defaults.interval);
     let timeout = time("timeout", 60).unwrap_or(defaults.timeout);
     let stale = time("stale", 86_400).unwrap_or(defaults.stale);
+    if stale < interval {
+        section.complain("stale", "expected no less than interval: reports come no faster");
+    }
     let smoothing = percent("smoothing", 1..=100).map_or(defaults.smoothing, |at| at.value);
     let floor = percent("floor", 0..=100);
     let ceiling = percent("ceiling", 5..=100).map_or(defaults.ceiling, |at| at.value);
@@ -227,6 +230,13 @@ fn virtual_service(
     }
     if let Some(sorry) = &sorry_server {
         check_family(section, "sorry_server", sorry, &address);
+        if sorry.value == address.value {
+            let message = "this is the virtual address; expected the sorry server's own";
+            section.problem(&sorry.span, "sorry_server", message);
+        } else if seen_servers.contains_key(&sorry.value) {
+            let message = "this is a real server of the service; expected another machine";
+            section.problem(&sorry.span, "sorry_server", message);
+        }
     }
     let id = ServiceId { protocol: protocol?.value, address: address.value, port: port?.value };
     if let Some(first) = seen.insert(id, address.span.start) {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use hyper::http::uri::Authority;
+
 use super::{
     reader::{At, Reader},
     values::{
-        boolean, command, dns_name, duration, host_name, http_path, milliseconds, number, one_of,
-        text,
+        boolean, command, dns_name, duration, host_name, http_host, http_path, milliseconds,
+        number, one_of, text,
     },
 };
 use crate::health::{Check, Dns, DnsRecord, Http, Kind, Quarantine, Tls, Udp, Via};
@@ -64,9 +66,10 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
     let port = section.optional("port", number("a port", 1..=u16::MAX));
     let via = section.optional("via", one_of(&VIAS));
 
+    let host = section.optional("host", http_host);
     let http = Http {
         path: section.optional("path", http_path).map_or("/".to_owned(), |at| at.value),
-        host: section.optional("host", text("the name of a host")).map(|at| at.value),
+        host: host.as_ref().map(|at| at.value.clone()),
         status: section.optional("status", number("an HTTP status", 100..=599)).map(|at| at.value),
         body: section.optional("body", text("what the body must contain")).map(|at| at.value),
         tls: None,
@@ -105,6 +108,13 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
     }
     if let Some(port) = port.as_ref().filter(|_| name == "ping") {
         section.problem(&port.span, "port", "means nothing to a check of type \"ping\"");
+    }
+    // The certificate is one of a name, and the port has a key of its own.
+    let has_port =
+        |at: &&At<String>| at.value.parse::<Authority>().is_ok_and(|it| it.port().is_some());
+    if let Some(host) = host.as_ref().filter(|_| name == "https").filter(has_port) {
+        let message = format!("found {:?}; expected a host without a port: see port", host.value);
+        section.problem(&host.span, "host", &message);
     }
     let port = port.map(|at| at.value);
     let via = via.map(|at| at.value).unwrap_or_default();

@@ -20,7 +20,13 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
     let mut difference = Difference::default();
     let Config { director, connections, load, alerts, virtual_services } = before;
     if *director != after.director {
-        difference.needs_restart.push("[director]: restart lvsd".to_owned());
+        // The pinned maps keep their sizes.
+        let line = if director.max_real_servers == after.director.max_real_servers {
+            "[director]: restart lvsd"
+        } else {
+            "[director] max_real_servers: stop lvsd, run `lvsd --detach-all`, and start it again"
+        };
+        difference.needs_restart.push(line.to_owned());
     }
     let sizes = |it: &Connections| [it.size, it.half_open, it.ipv6_size, it.ipv6_half_open];
     if sizes(connections) != sizes(&after.connections) {

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use hyper::http::uri::{Authority, PathAndQuery};
 use toml::de::DeValue;
 
 /// What stands there, for a message.
@@ -152,10 +153,29 @@ pub(super) fn host_name(value: &DeValue<'_>) -> Result<String, String> {
     name.ok_or_else(|| expected(value, what))
 }
 
-/// What follows the host in a URL.
+/// The name or address of a host.
+pub(super) fn host(value: &DeValue<'_>) -> Result<String, String> {
+    let is_address = |text: &&str| text.parse::<IpAddr>().is_ok();
+    match value.as_str().filter(is_address) {
+        Some(address) => Ok(address.to_owned()),
+        None => host_name(value),
+    }
+}
+
+/// What stands in the Host of a request: a host, perhaps with a port.
+pub(super) fn http_host(value: &DeValue<'_>) -> Result<String, String> {
+    let is_host = |text: &&str| {
+        text.parse::<Authority>().is_ok_and(|it| !it.host().is_empty() && !text.contains('@'))
+    };
+    let text = value.as_str().filter(is_host).map(str::to_owned);
+    text.ok_or_else(|| expected(value, "the name of a host, like \"www.example.org\""))
+}
+
+/// What follows the host in a URL, without a fragment, which no server is ever asked for.
 pub(super) fn http_path(value: &DeValue<'_>) -> Result<String, String> {
-    let is_path =
-        |text: &&str| text.starts_with('/') && text.bytes().all(|it| it.is_ascii_graphic());
+    let is_path = |text: &&str| {
+        text.starts_with('/') && !text.contains('#') && text.parse::<PathAndQuery>().is_ok()
+    };
     let text = value.as_str().filter(is_path).map(str::to_owned);
     text.ok_or_else(|| expected(value, "a path, like \"/health\""))
 }
@@ -190,6 +210,16 @@ pub(super) fn one_of<T: Copy>(
                 expected(value, &format!("one of {}", names.join(", ")))
             },
         )
+    }
+}
+
+/// Text that is not empty and stays on its line, as in a log; `what` names it.
+pub(super) fn line(what: &str) -> impl FnOnce(&DeValue<'_>) -> Result<String, String> {
+    move |value| {
+        text(what)(value).and_then(|text| {
+            let is_line = !text.contains(char::is_control);
+            if is_line { Ok(text) } else { Err(expected(value, what)) }
+        })
     }
 }
 
