@@ -4,7 +4,8 @@
 //! In reading order: the words ([`model`]), what the operator wants ([`config`]), what that means
 //! for the maps ([`director`]), how it gets there ([`dataplane`]), where the real servers are
 //! ([`net`]) and whether they work ([`health`]), how busy they are ([`load`]), who is told of changes
-//! ([`alert`]), what may be wrong with all of it ([`doctor`]), how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
+//! ([`alert`]), which director answers ([`failover`]), what may be wrong with all of it ([`doctor`]),
+//! how it is asked and shown ([`control`], [`cli`]), and what runs it all ([`daemon`]).
 //! Apart from all that stands the other end: what a real server does ([`realserver`]).
 
 pub mod alert;
@@ -15,6 +16,7 @@ pub mod daemon;
 pub mod dataplane;
 pub mod director;
 pub mod doctor;
+pub mod failover;
 pub mod health;
 pub mod import;
 pub mod load;

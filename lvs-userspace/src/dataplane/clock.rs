@@ -8,7 +8,9 @@ const KNOWN_HZ: [u64; 6] = [100, 128, 250, 300, 1000, 1024];
 /// How the program's clock goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    hz: u64,
+    /// As long as the kernel makes it, in nanoseconds (`TICK_NSEC` in include/linux/jiffies.h), so that
+    /// the two do not drift apart.
+    tick: u64,
     shift: u32,
     /// Jiffies at a moment.
     jiffies: u64,
@@ -21,7 +23,7 @@ impl Clock {
     pub fn new(hz: u64, jiffies: u64, now: Instant) -> Self {
         // The power of two that is nearest to a second.
         let shift = (0..16).min_by_key(|shift| (1u64 << shift).abs_diff(hz)).unwrap_or(8);
-        Self { hz, shift, jiffies, at: now }
+        Self { tick: (1_000_000_000 + hz / 2) / hz, shift, jiffies, at: now }
     }
 
     /// The known frequency that is nearest to what was seen: so many ticks in so long.
@@ -42,7 +44,20 @@ impl Clock {
     #[must_use]
     pub fn jiffies(&self, now: Instant) -> u64 {
         let passed = now.saturating_duration_since(self.at);
-        self.jiffies + (passed.as_nanos() * u128::from(self.hz) / 1_000_000_000) as u64
+        self.jiffies + (passed.as_nanos() / u128::from(self.tick)) as u64
+    }
+
+    /// The last jiffy that is surely over at a moment: what is good until then ends a tick early, or
+    /// two, and never late. For [`jiffies`](Self::jiffies) can be behind the kernel's, by less than a tick.
+    #[must_use]
+    pub fn last_jiffy_before(&self, moment: Instant) -> u64 {
+        self.jiffies(moment).saturating_sub(1)
+    }
+
+    /// How long a jiffy is.
+    #[must_use]
+    pub const fn tick(&self) -> Duration {
+        Duration::from_nanos(self.tick)
     }
 
     /// What an entry of a connection table that is seen at this moment bears.
@@ -60,15 +75,14 @@ impl Clock {
     /// A time in units, rounded up.
     #[must_use]
     pub fn units(&self, time: Duration) -> u32 {
-        let jiffies = time.as_nanos() * u128::from(self.hz) / 1_000_000_000;
+        let jiffies = time.as_nanos() / u128::from(self.tick);
         u32::try_from(jiffies.div_ceil(1 << self.shift)).unwrap_or(u32::MAX)
     }
 
     /// Units as a time.
     #[must_use]
     pub fn time(&self, units: u32) -> Duration {
-        let jiffies = u64::from(units) << self.shift;
-        Duration::from_millis(jiffies.saturating_mul(1_000) / self.hz)
+        Duration::from_nanos((u64::from(units) << self.shift).saturating_mul(self.tick))
     }
 }
 

@@ -1,0 +1,587 @@
+//! Who is master: the state machine of VRRP version 3 (RFC 9568, section 6.4), with what two directors
+//! need so that they never both answer. Pure: events and the time go in, effects come out.
+//!
+//! ```text
+//!            start               the master is silent, has stopped,
+//!                                or has the lower priority
+//!   Init ------------> Backup ------------------------------------> Claim
+//!                       ^ ^ ^                                        | |
+//!                       | | |    outranked, overslept, resigned      | |
+//!                       | | +----------------------------------------+ |
+//!                       | |      outranked, overslept, resigned        | nobody objects
+//!                       | +---------------------------- Master <-------+
+//!                       |
+//!   any ------------> Fault        any ------------> Init
+//!     it needs something                stopped
+//!     that is wrong
+//! ```
+//!
+//! What it adds to the RFC, none of which is against it on the wire:
+//!
+//! - **Claim.** By the RFC, who takes over is master at once: of a living master that it preempts,
+//!   before that one has heard of it; with another that takes over in the same moment. Here it first
+//!   only says that it is master, and answers when nobody objects: at once if the one before is silent
+//!   or says that it has given way, and else not before its lease is over.
+//! - **A master that gives way says so**, by priority 0.
+//! - **The lease.** A master answers only for so long after each advertisement ([`lease`]). One
+//!   that wakes up later than that is backup: another has taken over meanwhile. So is one that claims.
+
+mod state;
+
+use std::{
+    cmp::Ordering,
+    time::{Duration, Instant},
+};
+
+use super::{BY_HAND, Interval, STOPS, lease};
+pub use state::{Change, Edge, State};
+
+/// What the configuration says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// 1 to 254; the highest is master.
+    pub priority: u8,
+    /// From one advertisement to the next.
+    pub interval: Interval,
+    /// Whether to take over from a living master of lower priority.
+    pub preempt: bool,
+    /// How long to wait before that.
+    pub preempt_delay: Duration,
+    /// How much longer to listen at the start before taking over from nobody.
+    pub start_delay: Duration,
+    /// Whether all others are directors of ours, who say it when they give way. Silence then means
+    /// that the master is dead, and its lease is waited for; else, that it has gone without a word.
+    pub peers_confirm: bool,
+}
+
+/// An advertisement of another, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Its priority.
+    pub priority: u8,
+    /// When it says that its next will come.
+    pub interval: Interval,
+    /// Its address, compared with ours on the same way: it decides between equal priorities.
+    pub sender: Ordering,
+}
+
+/// What the things that are tracked mean for this director.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// It can't be master.
+    pub is_at_fault: bool,
+    /// Its priority is lower by so much.
+    pub penalty: u8,
+}
+
+/// What has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// lvsd is ready to take part.
+    Start,
+    /// It ends, and says so.
+    Stop,
+    /// The [deadline](Machine::deadline) has passed.
+    Deadline,
+    /// Another has sent an advertisement.
+    Heard(Heard),
+    /// What [`Effect::Send`] asked for has been sent, by one way at least; this was the time before.
+    Sent(Instant),
+    /// Something that is tracked has changed.
+    Tracked(Condition),
+    /// Whether it would serve as well as the master does: only then is a living one preempted.
+    Ready(bool),
+    /// The operator wants that another takes over.
+    Resign,
+    /// The operator wants that this one takes over.
+    Take,
+    /// There is another configuration.
+    Reconfigured(Settings),
+}
+
+/// What is to be done about it, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send an advertisement with this priority, by all ways, and tell when it is
+    /// [sent](Event::Sent).
+    Send(u8),
+    /// The program may answer for the VIPs until then.
+    Renew(Instant),
+    /// The program answers for no VIP any more. It goes on to forward what comes until the lease ends:
+    /// clients learn from the next master's announcements alone that it is another.
+    Silence,
+    /// Tell the network that the VIPs are here.
+    Announce,
+    /// Another was master at the same time; it is told, and the network too.
+    Split(Heard),
+    /// An advertisement came so long after the one before, later than was to be expected.
+    Late(Duration),
+    /// The state has changed.
+    Changed(Change),
+}
+
+/// What it is, and what it waits for.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Init,
+    Backup {
+        /// When the master is thought to be gone.
+        down: Instant,
+        /// Whether the master has said that it stops.
+        stopped: bool,
+        /// When a living master of lower priority is preempted.
+        preempts: Option<Instant>,
+    },
+    Claim {
+        next_advert: Instant,
+        /// When it was objected to for long enough by nobody.
+        granted: Instant,
+        against: Against,
+        /// The claim is forgotten then by who has given way to it; `None` until it was sent.
+        lease: Option<Instant>,
+    },
+    Master {
+        next_advert: Instant,
+        /// `None` until the first advertisement was sent.
+        lease: Option<Instant>,
+        /// Whether the VIPs are to be announced after the next advertisement.
+        announces: bool,
+    },
+    Fault,
+}
+
+/// Whose role is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Against {
+    /// Nobody's: no program answers for the VIPs.
+    Nobody,
+    /// That of a master that may still answer.
+    Master,
+    /// That of one that has given way.
+    GivenWay,
+}
+
+/// The state machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    settings: Settings,
+    phase: Phase,
+    since: Instant,
+    condition: Condition,
+    is_ready: bool,
+    /// It has the role, or claims it, because the operator wants it.
+    by_hand: bool,
+    /// The operator has given the role away: no living master is preempted.
+    has_resigned: bool,
+    /// The last advertisement of a master, and when it was heard.
+    last: Option<(Heard, Instant)>,
+    /// When the last of a rival was heard.
+    rival: Option<Instant>,
+    splits: u64,
+}
+
+impl Machine {
+    /// One that does nothing until the [start](Event::Start).
+    #[must_use]
+    pub const fn new(settings: Settings, now: Instant) -> Self {
+        Self {
+            settings,
+            phase: Phase::Init,
+            since: now,
+            condition: Condition { is_at_fault: false, penalty: 0 },
+            is_ready: false,
+            by_hand: false,
+            has_resigned: false,
+            last: None,
+            rival: None,
+            splits: 0,
+        }
+    }
+
+    /// Its state.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self.phase {
+            Phase::Init => State::Init,
+            Phase::Backup { .. } => State::Backup,
+            Phase::Claim { .. } => State::Claim,
+            Phase::Master { .. } => State::Master,
+            Phase::Fault => State::Fault,
+        }
+    }
+
+    /// Since when.
+    #[must_use]
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// The priority in force.
+    #[must_use]
+    pub fn priority(&self) -> u8 {
+        if self.by_hand {
+            return BY_HAND;
+        }
+        self.settings.priority.saturating_sub(self.condition.penalty).max(1)
+    }
+
+    /// Whether the operator has given the role away.
+    #[must_use]
+    pub const fn has_resigned(&self) -> bool {
+        self.has_resigned
+    }
+
+    /// How often another was found to be master at the same time.
+    #[must_use]
+    pub const fn splits(&self) -> u64 {
+        self.splits
+    }
+
+    /// When [`Event::Deadline`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Init | Phase::Fault => None,
+            Phase::Backup { down, preempts, .. } => {
+                Some(preempts.filter(|_| self.may_preempt()).map_or(down, |it| it.min(down)))
+            }
+            Phase::Claim { next_advert, granted, .. } => Some(next_advert.min(granted)),
+            Phase::Master { next_advert, .. } => Some(next_advert),
+        }
+    }
+
+    /// Takes in an event; says what is to be done. What was received at one time is given with one time.
+    pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.wake_up(now, &mut effects);
+        match event {
+            Event::Start => self.start(now, &mut effects),
+            Event::Stop => self.stop(now, &mut effects),
+            Event::Deadline => self.pass(now, &mut effects),
+            Event::Heard(heard) => self.hear(heard, now, &mut effects),
+            Event::Sent(at) => self.sent(at, now, &mut effects),
+            Event::Tracked(condition) => {
+                let before = self.priority();
+                self.condition = condition;
+                self.judge(before, now, &mut effects);
+            }
+            Event::Ready(is_ready) => self.is_ready = is_ready,
+            Event::Resign => self.resign(now, &mut effects),
+            Event::Take => self.take(now, &mut effects),
+            Event::Reconfigured(settings) => {
+                let before = self.priority();
+                self.settings = settings;
+                self.judge(before, now, &mut effects);
+            }
+        }
+        effects
+    }
+
+    /// One that is master, or claims it, and has sent nothing for as long as its lease lasts, has
+    /// slept: another may be master by now.
+    fn wake_up(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if let Phase::Claim { lease: Some(end), .. } | Phase::Master { lease: Some(end), .. } =
+            self.phase
+            && now >= end
+        {
+            if matches!(self.phase, Phase::Master { .. }) {
+                effects.push(Effect::Silence);
+            }
+            self.listen(Edge::Overslept, now, effects);
+        }
+    }
+
+    fn start(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if !matches!(self.phase, Phase::Init) {
+            return;
+        }
+        if self.condition.is_at_fault {
+            self.enter(Phase::Fault, Edge::Unfit, now, effects);
+            return;
+        }
+        self.listen(Edge::Started, now, effects);
+        if let Phase::Backup { down, .. } = &mut self.phase {
+            *down += self.settings.start_delay;
+        }
+    }
+
+    fn stop(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        self.give_up(effects);
+        if !matches!(self.phase, Phase::Init) {
+            self.enter(Phase::Init, Edge::Stopped, now, effects);
+        }
+    }
+
+    /// Tells the others, if they think that this one is master.
+    fn give_up(&mut self, effects: &mut Vec<Effect>) {
+        match self.phase {
+            // In this order: who hears it may answer at once.
+            Phase::Master { .. } => effects.extend([Effect::Silence, Effect::Send(STOPS)]),
+            // It would be taken for the word of the master, who may still answer.
+            Phase::Claim { against: Against::Master, .. } => {}
+            Phase::Claim { .. } => effects.push(Effect::Send(STOPS)),
+            Phase::Init | Phase::Backup { .. } | Phase::Fault => {}
+        }
+    }
+
+    /// Does what is due.
+    fn pass(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let interval = self.settings.interval.duration();
+        match self.phase {
+            Phase::Backup { down, stopped, .. } if now >= down => {
+                let edge = if stopped { Edge::MasterStopped } else { Edge::MasterSilent };
+                self.claim(edge, Against::Nobody, now, effects);
+            }
+            Phase::Backup { preempts: Some(at), .. } if now >= at && self.may_preempt() => {
+                self.claim(Edge::Preempts, Against::Master, now, effects);
+            }
+            Phase::Claim { granted, against, .. } if now >= granted => {
+                let edge = match against {
+                    Against::GivenWay => Edge::GaveWay,
+                    Against::Nobody | Against::Master => Edge::Unopposed,
+                };
+                let next_advert = now + interval;
+                let lease = None;
+                self.enter(
+                    Phase::Master { next_advert, lease, announces: true },
+                    edge,
+                    now,
+                    effects,
+                );
+                effects.push(Effect::Send(self.priority()));
+            }
+            Phase::Claim { next_advert, .. } | Phase::Master { next_advert, .. }
+                if now >= next_advert =>
+            {
+                self.assert(now, effects);
+                // In step, so that being a little late each time does not add up.
+                self.set_next_advert((next_advert + interval).max(now + interval / 2));
+            }
+            Phase::Init
+            | Phase::Backup { .. }
+            | Phase::Claim { .. }
+            | Phase::Master { .. }
+            | Phase::Fault => {}
+        }
+    }
+
+    fn hear(&mut self, heard: Heard, now: Instant, effects: &mut Vec<Effect>) {
+        let stops = heard.priority == STOPS;
+        match self.phase {
+            Phase::Init | Phase::Fault => {}
+            Phase::Backup { .. } => self.hear_as_backup(heard, now, effects),
+            // What was received together with what led to the claim is no answer to it.
+            Phase::Claim { granted, .. } if stops => {
+                if now > self.since {
+                    self.grant(granted.min(now + self.settle()), Against::GivenWay);
+                    self.assert(now, effects);
+                }
+            }
+            Phase::Claim { .. } | Phase::Master { .. } if self.outranks(heard) => {
+                if self.state() == State::Master {
+                    effects.extend([Effect::Silence, Effect::Send(STOPS)]);
+                }
+                self.last = Some((heard, now));
+                self.listen(Edge::Outranked, now, effects);
+            }
+            Phase::Claim { .. } => {
+                // It does not know yet.
+                self.last = Some((heard, now));
+                self.grant(now + self.patience(), Against::Master);
+                self.assert(now, effects);
+            }
+            // The one before says again that it gives way, by another path.
+            Phase::Master { .. }
+                if stops && now.duration_since(self.since) < self.settings.interval.duration() =>
+            {
+                self.assert(now, effects);
+            }
+            Phase::Master { .. } => self.hear_rival(heard, now, effects),
+        }
+    }
+
+    fn hear_as_backup(&mut self, heard: Heard, now: Instant, effects: &mut Vec<Effect>) {
+        let Phase::Backup { preempts, .. } = self.phase else { return };
+        let interval = self.master_interval();
+        if heard.priority == STOPS {
+            let down = now + interval.skew(self.priority());
+            self.phase = Phase::Backup { down, stopped: true, preempts: None };
+            self.last = None;
+            return;
+        }
+        if let Some((before, at)) = self.last
+            && now.duration_since(at) > 2 * before.interval.duration()
+        {
+            effects.push(Effect::Late(now.duration_since(at)));
+        }
+        self.last = Some((heard, now));
+        let preempts = (heard.priority < self.priority() && self.may_preempt())
+            .then(|| preempts.unwrap_or(now + self.settings.preempt_delay));
+        if preempts.is_some_and(|it| now >= it) {
+            self.claim(Edge::Preempts, Against::Master, now, effects);
+            return;
+        }
+        let down = now + heard.interval.master_down(self.priority());
+        self.phase = Phase::Backup { down, stopped: false, preempts };
+    }
+
+    /// Another that thinks it is master, and has no right to (section 6.4.3), or has just found out.
+    fn hear_rival(&mut self, heard: Heard, now: Instant, effects: &mut Vec<Effect>) {
+        let over = heard.interval.master_down(STOPS);
+        if self.rival.is_none_or(|it| now.duration_since(it) > over) {
+            self.splits += 1;
+            effects.push(Effect::Split(heard));
+        }
+        self.rival = Some(now);
+        if let Phase::Master { announces, .. } = &mut self.phase {
+            *announces = true;
+        }
+        self.assert(now, effects);
+    }
+
+    /// Says that it is master.
+    fn assert(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Claim { .. } | Phase::Master { .. }) {
+            self.set_next_advert(now + self.settings.interval.duration());
+            effects.push(Effect::Send(self.priority()));
+        }
+    }
+
+    /// The claim is good then.
+    fn grant(&mut self, at: Instant, of: Against) {
+        if let Phase::Claim { granted, against, .. } = &mut self.phase {
+            (*granted, *against) = (at, of);
+        }
+    }
+
+    fn set_next_advert(&mut self, at: Instant) {
+        if let Phase::Claim { next_advert, .. } | Phase::Master { next_advert, .. } =
+            &mut self.phase
+        {
+            *next_advert = at;
+        }
+    }
+
+    fn sent(&mut self, at: Instant, now: Instant, effects: &mut Vec<Effect>) {
+        let end = lease::end(at, self.settings.interval);
+        if let Phase::Claim { lease, .. } | Phase::Master { lease, .. } = &mut self.phase {
+            *lease = Some(end);
+            // It can have been stopped since.
+            self.wake_up(now, effects);
+        }
+        if let Phase::Master { announces, .. } = &mut self.phase {
+            effects.push(Effect::Renew(end));
+            if std::mem::take(announces) {
+                effects.push(Effect::Announce);
+            }
+        }
+    }
+
+    /// Whatever has changed about itself, is it still what it can be, and do the others know?
+    fn judge(&mut self, priority_before: u8, now: Instant, effects: &mut Vec<Effect>) {
+        match (self.phase, self.condition.is_at_fault) {
+            (Phase::Init, _) | (Phase::Fault, true) => {}
+            (Phase::Fault, false) => self.listen(Edge::Fit, now, effects),
+            (Phase::Backup { .. } | Phase::Claim { .. } | Phase::Master { .. }, true) => {
+                self.give_up(effects);
+                self.enter(Phase::Fault, Edge::Unfit, now, effects);
+            }
+            (Phase::Backup { .. } | Phase::Claim { .. } | Phase::Master { .. }, false) => {
+                if self.priority() != priority_before {
+                    self.assert(now, effects);
+                }
+            }
+        }
+    }
+
+    fn resign(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Master { .. } | Phase::Claim { .. }) {
+            self.give_up(effects);
+            self.has_resigned = true;
+            self.listen(Edge::Resigned, now, effects);
+        }
+    }
+
+    fn take(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Backup { .. }) {
+            self.by_hand = true;
+            self.claim(Edge::Told, Against::Master, now, effects);
+        }
+    }
+
+    /// Claims the role, and waits for objections.
+    fn claim(&mut self, edge: Edge, against: Against, now: Instant, effects: &mut Vec<Effect>) {
+        let next_advert = now + self.settings.interval.duration();
+        let granted = now
+            + match against {
+                Against::Master => self.patience(),
+                Against::Nobody | Against::GivenWay => self.settle(),
+            };
+        self.rival = None;
+        effects.push(Effect::Send(self.priority()));
+        self.enter(Phase::Claim { next_advert, granted, against, lease: None }, edge, now, effects);
+    }
+
+    /// Is backup from now on.
+    fn listen(&mut self, edge: Edge, now: Instant, effects: &mut Vec<Effect>) {
+        if edge != Edge::Outranked {
+            self.last = None;
+        }
+        self.by_hand = false;
+        let down = now + self.master_interval().master_down(self.priority());
+        let backup = Phase::Backup { down, stopped: false, preempts: None };
+        self.enter(backup, edge, now, effects);
+    }
+
+    fn enter(&mut self, phase: Phase, edge: Edge, now: Instant, effects: &mut Vec<Effect>) {
+        let from = self.state();
+        self.phase = phase;
+        self.since = now;
+        match self.state() {
+            State::Master => self.has_resigned = false,
+            State::Claim if self.by_hand => self.has_resigned = false,
+            State::Init | State::Fault => {
+                self.by_hand = false;
+                self.last = None;
+            }
+            State::Backup | State::Claim => {}
+        }
+        effects.push(Effect::Changed(Change { from, to: self.state(), edge }));
+    }
+
+    /// Whether the sender has the better right (section 6.4.3).
+    fn outranks(&self, heard: Heard) -> bool {
+        match heard.priority.cmp(&self.priority()) {
+            Ordering::Greater => true,
+            // Two were told to take over: the latter claims what the former has.
+            Ordering::Equal if self.by_hand => self.state() == State::Master,
+            Ordering::Equal => heard.sender == Ordering::Greater,
+            Ordering::Less => false,
+        }
+    }
+
+    const fn may_preempt(&self) -> bool {
+        self.settings.preempt && self.is_ready && !self.has_resigned
+    }
+
+    /// The master's interval, which is what its silence is measured by; ours if there is none.
+    fn master_interval(&self) -> Interval {
+        self.last.map_or(self.settings.interval, |(heard, _)| heard.interval)
+    }
+
+    /// How long a claim waits for a living master to give way. If it is dead, its lease ends within three
+    /// of its intervals; one that goes without a word would have said something within one.
+    fn patience(&self) -> Duration {
+        let interval = self.master_interval().duration();
+        if self.settings.peers_confirm { 3 * interval } else { interval }
+    }
+
+    /// How long a claim waits for another that claims at the same time: some times the way of an
+    /// advertisement.
+    fn settle(&self) -> Duration {
+        lease::margin(self.settings.interval)
+    }
+}
+
+#[cfg(test)]
+mod tests;
