@@ -6,6 +6,7 @@ mod checks;
 mod difference;
 mod edit;
 mod error;
+mod failover;
 mod reader;
 pub mod realserver;
 mod room;
@@ -17,13 +18,14 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 use lvs_common::limits;
 
 pub(crate) use checks::RECORDS;
-pub use difference::{Difference, difference};
+pub use difference::{Difference, difference, without_restart};
 pub use edit::{Edit, EditError, Keys};
 pub use error::{ConfigError, ConfigErrors};
 pub(crate) use values::can_be_a_host;
 
 use crate::{
     alert,
+    failover::settings::Settings as Failover,
     health::Check,
     load,
     model::{Scheduler, ServiceId, Weight},
@@ -34,6 +36,8 @@ use crate::{
 pub struct Config {
     /// This machine.
     pub director: Director,
+    /// How it shares the VIPs with others; `None`: it is alone.
+    pub failover: Option<Failover>,
     /// How connections are remembered.
     pub connections: Connections,
     /// How load reports become weights.
@@ -50,6 +54,7 @@ impl Config {
     pub fn new(director: Director) -> Self {
         Self {
             director,
+            failover: None,
             connections: Connections::default(),
             load: load::Settings::default(),
             alerts: alert::Settings::default(),
@@ -81,7 +86,7 @@ impl Config {
 /// The `[director]` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Director {
-    /// What it is called in logs and by its peers.
+    /// What it is called in logs and by its peers; the host name if the file says nothing.
     pub name: String,
     /// Where the XDP program is attached; at least one.
     pub interfaces: Vec<String>,

@@ -20,6 +20,7 @@ pub mod lease;
 pub mod machine;
 pub mod packet;
 mod refusal;
+pub mod settings;
 #[cfg(test)]
 mod sim;
 

@@ -10,6 +10,7 @@ use super::{
     alerts::alerts,
     checks::{check, check_port},
     error::{Problems, line_and_column},
+    failover::failover,
     reader::{At, Reader},
     room::room,
     values::{boolean, duration, host_address, interfaces, line, milliseconds, number, one_of},
@@ -63,12 +64,14 @@ fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     for section in &sections {
         services.push(virtual_service(section, &mut seen, text));
     }
+    let failover = failover(document.section("failover"), director.as_ref(), &services);
     document.unknown_keys();
     let director = director?;
     let good = sections.iter().zip(&services).filter_map(|(at, it)| Some((at, it.as_ref()?)));
     room(good, director.max_real_servers);
     Some(Config {
         director,
+        failover: failover?,
         connections: connections?,
         load: load?,
         alerts: alerts?,
@@ -76,15 +79,25 @@ fn read(document: &Reader<'_>, text: &str) -> Option<Config> {
     })
 }
 
+/// What this machine is called, for want of another name.
+pub(super) fn host_name() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.into_string().ok().filter(|it| !it.is_empty()).unwrap_or_else(|| "director".to_owned())
+}
+
 fn director(section: Reader<'_>) -> Option<Director> {
-    let name = section.required("name", line("a name, like \"midas\""));
+    let name = if section.is_there("name") {
+        section.required("name", line("a name, like \"midas\"")).map(|at| at.value)
+    } else {
+        Some(host_name())
+    };
     let interfaces = section.required("interfaces", interfaces);
     let xdp_mode = section.optional("xdp_mode", one_of(&XDP_MODES));
     let max_real_servers =
         section.optional("max_real_servers", number("a number of real servers", 1..=1_000_000));
     let on_restart = section.optional("on_restart", one_of(&ON_RESTART));
     section.unknown_keys();
-    let usual = Director::new(name?.value, interfaces?.value);
+    let usual = Director::new(name?, interfaces?.value);
     Some(Director {
         xdp_mode: xdp_mode.map_or(usual.xdp_mode, |at| at.value),
         max_real_servers: max_real_servers.map_or(usual.max_real_servers, |at| at.value),

@@ -99,7 +99,11 @@ pub(super) fn check(section: Option<Option<Reader<'_>>>) -> Option<Option<Check>
     section.unknown_keys();
 
     let At { value: (name, keys), .. } = kind?;
-    section.refuse_others(name, keys, TYPES.iter().flat_map(|(_, keys)| keys.iter().copied()));
+    section.refuse_others(
+        &format!("a check of type {name:?}"),
+        keys,
+        TYPES.iter().flat_map(|(_, keys)| keys.iter().copied()),
+    );
     if let Some(via) =
         via.as_ref().filter(|at| at.value == Via::Vip && ["ping", "exec"].contains(&name))
     {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, time::Duration};
 
-use super::{Config, Connections, RealServer, VirtualService};
+use super::{Config, Connections, Failover, RealServer, VirtualService};
 use crate::health::{Check, Via};
 
 /// What changes from one configuration to another.
@@ -18,7 +18,7 @@ pub struct Difference {
 #[must_use]
 pub fn difference(before: &Config, after: &Config) -> Difference {
     let mut difference = Difference::default();
-    let Config { director, connections, load, alerts, virtual_services } = before;
+    let Config { director, failover, connections, load, alerts, virtual_services } = before;
     if *director != after.director {
         // The pinned maps keep their sizes.
         let line = if director.max_real_servers == after.director.max_real_servers {
@@ -26,6 +26,11 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
         } else {
             "[director] max_real_servers: stop lvsd, run `lvsd --detach-all`, and start it again"
         };
+        difference.needs_restart.push(line.to_owned());
+    }
+    let other_ways = needs_other_ways(before, after);
+    if other_ways {
+        let line = "[failover] vrid, peers or interfaces, or the section itself: restart lvsd";
         difference.needs_restart.push(line.to_owned());
     }
     let sizes = |it: &Connections| [it.size, it.half_open, it.ipv6_size, it.ipv6_half_open];
@@ -36,6 +41,7 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
     let changes = &mut difference.changes;
     for (section, is_same) in [
         ("connections] timeouts", connections.timeouts == after.connections.timeouts),
+        ("failover]", *failover == after.failover || other_ways),
         ("load]", *load == after.load),
         ("alerts]", *alerts == after.alerts),
     ] {
@@ -62,6 +68,35 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
         );
     }
     difference
+}
+
+/// Whether failover needs other sockets, or is another director's.
+fn needs_other_ways(before: &Config, after: &Config) -> bool {
+    let ways = |Config { director, failover, .. }: &Config| {
+        let ways = |it: &Failover| (it.vrid, it.ways(&director.name, &director.interfaces));
+        failover.as_ref().map(ways)
+    };
+    let is_same = before.failover == after.failover;
+    !is_same && (ways(before) != ways(after) || before.director != after.director)
+}
+
+/// What is to run when `after` is wanted and `running` can't be left for it without a restart.
+#[must_use]
+pub fn without_restart(running: &Config, after: Config) -> Config {
+    let Connections { size, half_open, ipv6_size, ipv6_half_open, .. } = running.connections;
+    let stays = needs_other_ways(running, &after);
+    Config {
+        director: running.director.clone(),
+        failover: if stays { running.failover.clone() } else { after.failover },
+        connections: Connections {
+            size,
+            half_open,
+            ipv6_size,
+            ipv6_half_open,
+            ..after.connections
+        },
+        ..after
+    }
 }
 
 type Fields = Vec<(&'static str, String)>;
@@ -232,5 +267,26 @@ mod tests {
             [director]: restart lvsd
             [connections] sizes: stop lvsd, run `lvsd --detach-all`, and start it again"#]].assert_eq(&text(&difference(&before, &after)));
         assert_eq!(difference(&after, &after), Difference::default());
+    }
+
+    #[test]
+    fn what_of_failover_can_be_followed() {
+        let with = |failover: &str| Config::parse(&format!("{BEFORE}{failover}"), "").unwrap();
+        let alone = with("");
+        let before = with("[failover]\nvrid = 1\npriority = 100\n");
+        let better = with("[failover]\nvrid = 1\npriority = 200\npreempt = false\n");
+        let others = with("[failover]\nvrid = 1\npriority = 200\npeers = [\"192.0.2.4\"]\n");
+        let (followed, refused) = ("~ [failover]", "[failover] vrid, peers or interfaces");
+        for (before, after, expected) in
+            [(&before, &better, followed), (&before, &others, refused), (&alone, &before, refused)]
+        {
+            let difference = difference(before, after);
+            let all = [difference.changes, difference.needs_restart].concat();
+            let [line] = &all[..] else { panic!("{all:?}") };
+            assert!(line.starts_with(expected), "{line}");
+            let runs = without_restart(before, after.clone());
+            let wanted = if expected == followed { after } else { before };
+            assert_eq!(runs.failover, wanted.failover);
+        }
     }
 }

@@ -97,6 +97,11 @@ impl<'a> Reader<'a> {
         Some(values)
     }
 
+    /// Whether the key is there.
+    pub(super) fn is_there(&self, key: &'static str) -> bool {
+        self.value(key).is_some()
+    }
+
     /// Whether the key is there and has a table.
     pub(super) fn is_table(&self, key: &'static str) -> bool {
         self.value(key).is_some_and(|value| value.get_ref().as_table().is_some())
@@ -121,7 +126,7 @@ impl<'a> Reader<'a> {
         self.value(key).map(|value| self.table_of(key, value))
     }
 
-    fn table_of(&self, key: &'static str, value: &'a Spanned<DeValue<'a>>) -> Option<Reader<'a>> {
+    fn table_of(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Option<Reader<'a>> {
         let Some(table) = value.get_ref().as_table() else {
             let found = value.get_ref().type_str();
             self.problem(&value.span(), key, &format!("found {found}; expected a section"));
@@ -129,6 +134,17 @@ impl<'a> Reader<'a> {
         };
         let prefix = format!("{}{key}.", self.prefix);
         Some(Self::of(table, value.span(), prefix, self.problems))
+    }
+
+    /// The tables of this one, whatever they are called.
+    pub(super) fn named(&self) -> Vec<(String, Reader<'a>)> {
+        let entries = self.table.iter();
+        entries
+            .filter_map(|(key, value)| {
+                let name: &str = key.get_ref();
+                Some((name.to_owned(), self.table_of(name, value)?))
+            })
+            .collect()
     }
 
     /// The tables of a key, if it is there.
@@ -185,16 +201,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes the keys that are there, but mean nothing to a `kind` that has only `its` of `all`.
+    /// Notes the keys that are there, but mean nothing to what has only `its` of `all`.
     pub(super) fn refuse_others<'k>(
         &self,
-        kind: &str,
+        what: &str,
         its: &[&str],
         all: impl Iterator<Item = &'k str>,
     ) {
         for key in all.collect::<BTreeSet<_>>() {
             if let Some(value) = self.table.get(key).filter(|_| !its.contains(&key)) {
-                let message = format!("means nothing to a check of type {kind:?}");
+                let message = format!("means nothing to {what}");
                 self.problem(&value.span(), key, &message);
             }
         }

@@ -267,25 +267,32 @@ pub(super) fn listen(value: &DeValue<'_>) -> Result<Option<SocketAddr>, String> 
     }
 }
 
+/// The name of a network interface.
+pub(super) fn interface(value: &DeValue<'_>) -> Result<String, String> {
+    let what = "the name of a network interface, like \"eth0\"";
+    let name = value.as_str().ok_or_else(|| expected(value, what))?;
+    // dev_valid_name in net/core/dev.c
+    let valid = (1..16).contains(&name.len())
+        && name != "."
+        && name != ".."
+        && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
+    if !valid {
+        return Err(format!("{name:?} can't be the name of a network interface"));
+    }
+    Ok(name.to_owned())
+}
+
 /// Names of network interfaces, at least one and each once.
 pub(super) fn interfaces(value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let what = "names of network interfaces, like [\"eth0\"]";
     let array = value.as_array().filter(|array| !array.is_empty());
     let mut names: Vec<String> = Vec::new();
     for element in array.ok_or_else(|| expected(value, what))?.iter() {
-        let name = element.get_ref().as_str().ok_or_else(|| expected(element.get_ref(), what))?;
-        // dev_valid_name in net/core/dev.c
-        let valid = (1..16).contains(&name.len())
-            && name != "."
-            && name != ".."
-            && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c == '\0');
-        if !valid {
-            return Err(format!("{name:?} can't be the name of a network interface"));
-        }
-        if names.iter().any(|other| other == name) {
+        let name = interface(element.get_ref())?;
+        if names.contains(&name) {
             return Err(format!("{name:?} is there twice"));
         }
-        names.push(name.to_owned());
+        names.push(name);
     }
     Ok(names)
 }

@@ -7,21 +7,29 @@ use toml::Value;
 
 use super::{
     Config, Connections, Director, LostConnections, OnRestart, RealServer, Timeouts,
-    VirtualService, XdpMode,
+    VirtualService, XdpMode, check,
 };
 use crate::{
     alert::{self, Encryption, Mail},
+    failover::{
+        Interval, announce,
+        settings::{self as failover, Part, Program, Track, Tracked},
+    },
     health::{Check, Dns, DnsRecord, Http, Kind, Quarantine, Tls, Udp, Via},
     load,
+    model::ServiceId,
 };
 
 impl Config {
     /// The text of a file that says this. Comments of the file that it came from are lost.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let Self { director, connections, load, alerts, virtual_services } = self;
+        let Self { director, failover, connections, load, alerts, virtual_services } = self;
         let mut text = Text::default();
         write_director(director, &mut text);
+        if let Some(failover) = failover {
+            write_failover(failover, &mut text);
+        }
         write_connections(connections, &mut text);
         write_load(load, &mut text);
         write_alerts(alerts, &mut text);
@@ -124,7 +132,8 @@ fn strings(list: &[String]) -> Value {
 fn write_director(director: &Director, text: &mut Text) {
     let Director { name, interfaces, xdp_mode, max_real_servers, on_restart } = director;
     text.section("[director]");
-    text.key("name", name.as_str());
+    // So that directors can have the same file.
+    text.key_if("name", Some(name.as_str()).filter(|it| *it != check::host_name()));
     text.key("interfaces", strings(interfaces));
     let usual = Director::new(String::new(), Vec::new());
     let mode = unless(usual.xdp_mode, *xdp_mode).map(|it| match it {
@@ -139,6 +148,81 @@ fn write_director(director: &Director, text: &mut Text) {
         OnRestart::Check => "check",
     });
     text.key_if("on_restart", on_restart);
+}
+
+fn write_failover(failover: &failover::Settings, text: &mut Text) {
+    let failover::Settings {
+        vrid,
+        advert_interval,
+        preempt,
+        preempt_delay,
+        start_delay,
+        key_file,
+        announce,
+        track,
+        common,
+        nodes,
+    } = failover;
+    text.section("[failover]");
+    text.key("vrid", i64::from(*vrid));
+    write_part(common, text);
+    text.key_if("advert_interval", unless(Interval::USUAL, *advert_interval).map(|it| time(it.duration())));
+    text.key_if("preempt", unless(true, *preempt));
+    for (key, value) in [("preempt_delay", preempt_delay), ("start_delay", start_delay)] {
+        text.key_if(key, unless(Duration::ZERO, *value).map(time));
+    }
+    text.key_if("key_file", key_file.as_ref().map(|it| it.display().to_string()));
+    if track.as_ref().is_some_and(Vec::is_empty) {
+        text.key("track", Value::Array(Vec::new()));
+    }
+    let usual = announce::Settings::default();
+    if *announce != usual {
+        let announce::Settings { burst, repeat_after, refresh } = announce;
+        text.section("[failover.announce]");
+        text.key_if("burst", unless(usual.burst, *burst));
+        text.key_if("repeat_after", unless(usual.repeat_after, *repeat_after).map(time));
+        text.key_if("refresh", unless(usual.refresh, *refresh).map(time));
+    }
+    for Track { what, priority_step } in track.iter().flatten() {
+        text.section("[[failover.track]]");
+        write_tracked(what, text);
+        text.key_if("priority_step", priority_step.map(i64::from));
+    }
+    for (name, part) in nodes {
+        text.section(&format!("[failover.node.{}]", Value::from(name.as_str())));
+        write_part(part, text);
+    }
+}
+
+fn write_part(part: &Part, text: &mut Text) {
+    let Part { priority, peers, interfaces } = part;
+    text.key_if("priority", priority.map(i64::from));
+    let peers = peers.as_ref().map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>());
+    text.key_if("peers", peers.map(|it| strings(&it)));
+    text.key_if("interfaces", interfaces.as_ref().map(|it| strings(it)));
+}
+
+fn write_tracked(what: &Tracked, text: &mut Text) {
+    match what {
+        Tracked::Interface(name) => {
+            text.key("type", "interface");
+            text.key("interface", name.as_str());
+        }
+        Tracked::Program(Program { command, interval, timeout, rise, fall }) => {
+            text.key("type", "program");
+            text.key("command", strings(command));
+            text.key("interval", time(*interval));
+            text.key("timeout", time(*timeout));
+            text.key("rise", *rise);
+            text.key("fall", *fall);
+        }
+        Tracked::Quorum(ServiceId { protocol, address, port }) => {
+            text.key("type", "quorum");
+            text.key("address", address.to_string());
+            text.key("port", i64::from(*port));
+            text.key("protocol", protocol.name());
+        }
+    }
 }
 
 fn write_connections(connections: &Connections, text: &mut Text) {

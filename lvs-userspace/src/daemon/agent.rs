@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     alert::Alerts,
-    config::{self, Config, Connections, Difference},
+    config::{self, Config, Difference},
     control::{
         Peer, Reply, Request,
         api::{
@@ -273,18 +273,7 @@ impl Agent {
         for line in &difference.needs_restart {
             warn!("changed, but not followed: {line}");
         }
-        let Connections { size, half_open, ipv6_size, ipv6_half_open, .. } = running.connections;
-        let config = Config {
-            director: running.director.clone(),
-            connections: Connections {
-                size,
-                half_open,
-                ipv6_size,
-                ipv6_half_open,
-                ..config.connections
-            },
-            ..config
-        };
+        let config = config::without_restart(running, config);
         self.counts.limits =
             sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
         self.alerts.reconfigure(&config.alerts);

@@ -58,6 +58,7 @@ pub(super) fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
             max_real_servers: 10,
             on_restart: config::OnRestart::Keep,
         },
+        failover: None,
         connections: config::Connections::default(),
         load: load::Settings::default(),
         alerts: alert::Settings::default(),

@@ -10,6 +10,8 @@ pub struct Interval(u16);
 impl Interval {
     /// 10 ms.
     pub const SHORTEST: Self = Self(1);
+    /// 1 s, as all of VRRP has it.
+    pub const USUAL: Self = Self(100);
     /// 40.95 s.
     pub const LONGEST: Self = Self(0xfff);
 
