@@ -255,15 +255,17 @@ abi! {
     }
 
     /// What the program must know before the first packet.
-    pub struct Settings = 120 {
+    pub struct Settings = 128 {
         /// [`LAYOUT`] of the program that the maps were made for. First in every layout.
         pub layout: u32,
         /// So far jiffies are shifted to become units of the clock, of about a second each.
         pub clock_shift: u32,
         /// Secrets of the connection tables' hash.
         pub secrets: Secrets,
-        /// The director is active until then, in jiffies; `u64::MAX` for always.
+        /// The director forwards until then, in jiffies; `u64::MAX` for always.
         pub active_until: u64,
+        /// It answers for its VIPs until then: not as long, once another is about to.
+        pub answers_until: u64,
         /// Buckets of `CONNECTIONS`.
         pub buckets: u32,
         /// Buckets of `HALF_OPEN`.

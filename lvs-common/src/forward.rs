@@ -284,10 +284,17 @@ fn arp<F: Frame + ?Sized, T: Tables>(
     Ok(answer::arp(frame, &request, tables, settings))
 }
 
-/// Whether this director may answer and forward for its VIPs.
+/// Whether this director may forward for its VIPs.
 #[inline(always)]
 fn check_active<T: Tables>(tables: &T, settings: &Settings) -> Result<(), Fate> {
     if tables.jiffies() <= settings.active_until { Ok(()) } else { Err(Fate::PassedInactive) }
+}
+
+/// Whether it may say that they are here. Of two directors one at most may, at any time; when the
+/// role changes, the one before goes on to forward what clients still send to it.
+#[inline(always)]
+fn check_answers<T: Tables>(tables: &T, settings: &Settings) -> Result<(), Fate> {
+    if tables.jiffies() <= settings.answers_until { Ok(()) } else { Err(Fate::PassedInactive) }
 }
 
 /// What a fate means for the frame.

@@ -42,7 +42,7 @@ const SHARED: usize = BPF_F_MMAPABLE as usize;
 const SET_AT_LOAD: usize = 1;
 
 #[btf_map]
-static SETTINGS: Array<Settings, 1> = Array::new();
+static SETTINGS: Array<Settings, 1, SHARED> = Array::new();
 #[btf_map]
 static SERVICES: HashMap<ServiceKey, Service, { limits::SERVICES }, REPLACED_WHOLE> =
     HashMap::new();

@@ -6,6 +6,7 @@
 
 pub mod bpf;
 mod clock;
+mod lease;
 mod placement;
 mod plan;
 mod preflight;
@@ -20,6 +21,7 @@ use std::{io, net::IpAddr};
 use lvs_common::{abi::Traffic, fate::Fate};
 
 pub use clock::Clock;
+pub use lease::Lease;
 pub use placement::{Placement, PlacementError, Remembered, Restored, RestoredServer, restored};
 pub use plan::{Limits, MapWrite, Tables, plan};
 pub use preflight::{PreflightError, check_bpffs, preflight};

@@ -1,7 +1,7 @@
 //! What the director answers itself, so that a VIP need not be on any interface: ARP, neighbour
 //! solicitations and echo.
 
-use super::{Tables, check_active};
+use super::{Tables, check_answers};
 use crate::{
     abi::Settings,
     fate::Fate,
@@ -68,7 +68,7 @@ pub(super) fn echo<F: Frame + ?Sized, T: Tables, A: Family>(
 /// The MAC that the director answers with.
 #[inline(always)]
 fn answering_mac<T: Tables>(tables: &T, settings: &Settings) -> Result<Mac, Fate> {
-    check_active(tables, settings)?;
+    check_answers(tables, settings)?;
     Ok(tables.interface().ok_or(Fate::PassedInactive)?.mac)
 }
 

@@ -12,7 +12,7 @@ mod sizes;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
 };
 
 use aya::{
@@ -39,7 +39,7 @@ use load::{load_program, program, random_secrets, read_clock, share, take};
 use pins::{Found, Pins};
 
 use super::{
-    Clock, Dataplane, Limits, MapWrite, Tables,
+    Clock, Dataplane, Lease, Limits, MapWrite, Tables,
     shared::{SharedArray, SharedBucket, SharedBucketV6, SharedLoad},
 };
 
@@ -106,6 +106,7 @@ pub struct BpfDataplane {
     real_server_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     fates: PerCpuArray<MapData, u64>,
     shared: SharedMaps,
+    lease: Arc<Lease>,
     clock: Clock,
     program: &'static str,
     ebpf: Ebpf,
@@ -167,7 +168,9 @@ impl BpfDataplane {
     fn set_up(mut ebpf: Ebpf, pins: Pins, sizes: Sizes, takes_over: bool) -> anyhow::Result<Self> {
         let program = load_program(&mut ebpf)?;
         let clock = read_clock(&mut ebpf)?;
+        let lease = Arc::new(Lease::new(share(&ebpf, names::SETTINGS, 1)?, clock));
         let mut dataplane = Self {
+            lease,
             settings: take(&mut ebpf, names::SETTINGS)?,
             services: take(&mut ebpf, names::SERVICES)?,
             real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
@@ -201,6 +204,7 @@ impl BpfDataplane {
             clock_shift: clock.shift(),
             secrets: random_secrets()?,
             active_until: u64::MAX,
+            answers_until: u64::MAX,
             buckets: sizes.buckets,
             half_open_buckets: sizes.half_open,
             buckets_v6: sizes.buckets_v6,
@@ -244,6 +248,13 @@ impl BpfDataplane {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// The program's lease; without end for as long as nobody changes it, or as the lvsd before has left
+    /// it.
+    #[must_use]
+    pub fn lease(&self) -> Arc<Lease> {
+        Arc::clone(&self.lease)
     }
 
     /// The reader of what the program says.

@@ -34,6 +34,17 @@ impl Clock {
         KNOWN_HZ.into_iter().min_by_key(|&hz| off(hz)).unwrap_or(250)
     }
 
+    /// Of two that were read of the same clock, the one that is ahead. None is ever ahead of the kernel's,
+    /// since it was read before it was noted when.
+    #[must_use]
+    pub fn ahead(self, other: Self) -> Self {
+        let later = self.at.max(other.at);
+        let nanos = |it: &Self| {
+            u128::from(it.jiffies) * u128::from(it.tick) + later.duration_since(it.at).as_nanos()
+        };
+        if nanos(&other) > nanos(&self) { other } else { self }
+    }
+
     /// So far jiffies are shifted.
     #[must_use]
     pub const fn shift(&self) -> u32 {
@@ -106,6 +117,15 @@ mod tests {
             let passed = Duration::from_millis(200);
             assert_eq!(Clock::hz(hz / 5, passed), hz);
         }
+    }
+
+    #[test]
+    fn the_one_that_was_read_soonest_after_a_tick_is_ahead() {
+        let now = Instant::now();
+        let late = Clock::new(250, 1000, now + Duration::from_millis(3));
+        let soon = Clock::new(250, 1001, now + Duration::from_millis(4));
+        assert_eq!(late.ahead(soon), soon);
+        assert_eq!(soon.ahead(late), soon);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Maps that are memory of lvsd, too: the connection tables and the loads.
+//! Maps that are memory of lvsd, too: the connection tables, the loads and the settings.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use std::{
 
 use lvs_common::{
     abi,
-    connections::{self, Entry},
+    connections::{self, Entry, Secrets},
 };
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -81,6 +81,17 @@ pub(super) struct SharedLoad {
     pub(super) overloaded: AtomicU32,
 }
 
+/// [`abi::Settings`].
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct SharedSettings {
+    head: [AtomicU32; 2],
+    secrets: [AtomicU64; size_of::<Secrets>() / 8],
+    pub(super) active_until: AtomicU64,
+    pub(super) answers_until: AtomicU64,
+    buckets: [AtomicU32; 4],
+}
+
 /// [`abi::Bucket`].
 #[repr(C)]
 #[derive(Debug)]
@@ -106,12 +117,20 @@ pub(super) struct SharedBucketV6 {
 const _: () = {
     assert!(size_of::<SharedBucketV6>() == size_of::<abi::BucketV6>());
     assert!(offset_of!(SharedBucketV6, third) == offset_of!(abi::BucketV6, third));
+    assert!(size_of::<SharedSettings>() == size_of::<abi::Settings>());
+    assert!(
+        offset_of!(SharedSettings, active_until) == offset_of!(abi::Settings, active_until)
+            && offset_of!(SharedSettings, answers_until)
+                == offset_of!(abi::Settings, answers_until)
+    );
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
     assert!(size_of::<SharedBucket>() == size_of::<abi::Bucket>());
 };
 
 // SAFETY: atomics alone.
 unsafe impl Shared for SharedLoad {}
+// SAFETY: atomics alone.
+unsafe impl Shared for SharedSettings {}
 // SAFETY: atomics alone.
 unsafe impl Shared for SharedBucket {}
 // SAFETY: atomics alone.

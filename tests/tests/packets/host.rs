@@ -21,7 +21,7 @@ use lvs_common::{
 };
 use lvs_userspace::dataplane::Tables;
 
-use crate::{Runner, cases, check, world};
+use crate::{Lease, Runner, cases, check, world};
 use buckets::HostBucket;
 
 /// Buckets of each table: few, so that flows meet.
@@ -63,6 +63,7 @@ impl HostTables {
                     (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 }),
                 active_until: u64::MAX,
+                answers_until: u64::MAX,
                 clock_shift: 8,
                 buckets: BUCKETS,
                 half_open_buckets: BUCKETS,
@@ -287,6 +288,12 @@ impl Runner for HostTables {
 
     fn explain(&mut self, frame: &[u8]) -> Option<Explanation> {
         forward::explain(&HostFrame(&mut frame.to_vec()), self)
+    }
+
+    fn lease(&mut self, lease: Lease) {
+        let until = |yes| if yes { self.jiffies.get() } else { self.jiffies.get() - 1 };
+        self.settings.active_until = until(lease != Lease::Over);
+        self.settings.answers_until = until(lease == Lease::Whole);
     }
 
     fn fate(&self, fate: Fate) -> u64 {

@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use aya::programs::{TestRun as _, TestRunOptions};
@@ -22,7 +23,7 @@ use lvs_userspace::{
 };
 
 use crate::{
-    Runner, cases, check, explained, frames as f, laws,
+    Lease, Runner, cases, check, explained, frames as f, laws,
     services::{self, place, service},
     world,
 };
@@ -99,6 +100,18 @@ impl Runner for Kernel {
         self.dataplane.explain(frame).expect("a run of the program that explains")
     }
 
+    fn lease(&mut self, lease: Lease) {
+        let now = Instant::now();
+        let program = self.dataplane.lease();
+        program.renew(now + Duration::from_secs(3600));
+        match lease {
+            Lease::Whole => {}
+            Lease::Silent => program.silence(),
+            // Two ticks ago, if there are a hundred in a second.
+            Lease::Over => program.renew(now - Duration::from_millis(20)),
+        }
+    }
+
     fn fate(&self, fate: Fate) -> u64 {
         self.dataplane.fate(fate).expect("a counter")
     }
@@ -128,6 +141,11 @@ fn kernel_asking_takes_no_turn() {
 #[test]
 fn kernel_share_is_exact() {
     laws::share_is_exact(&mut Kernel::new("share"));
+}
+
+#[test]
+fn kernel_goes_by_its_lease() {
+    laws::it_goes_by_its_lease(&mut Kernel::new("lease"));
 }
 
 #[test]

@@ -3,7 +3,12 @@
 use lvs_common::{abi::Traffic, fate::Fate, forward::Verdict};
 use proptest::prelude::*;
 
-use crate::{Runner, frames as f, host::HostTables, world};
+use crate::{
+    Lease, Runner,
+    frames::{self as f, v6},
+    host::HostTables,
+    world,
+};
 
 /// Connections begun with each of the real servers of the web service.
 fn begun(runner: &impl Runner) -> [u64; 3] {
@@ -28,6 +33,43 @@ pub fn share_is_exact(runner: &mut impl Runner) {
 #[test]
 fn share_is_exact_on_the_host() {
     share_is_exact(&mut HostTables::new(world::tables()));
+}
+
+/// Who has no lease leaves everything for the VIPs to the kernel, which knows nothing of them; who may
+/// only forward does that alone.
+pub fn it_goes_by_its_lease(runner: &mut impl Runner) {
+    let solicitation = v6::solicitation(v6::CLIENT, world::VIP_V6, &v6::source_mac());
+    let questions = [f::arp(1, world::VIP), f::ping(world::VIP), solicitation];
+    let packets = [
+        f::tcp(1000, 80, f::SYN),
+        f::tcp(1000, 80, f::ACK),
+        f::udp(1000, 53, b"?"),
+        v6::tcp(1000, 80, f::SYN),
+    ];
+    for (lease, answers, forwards) in [
+        (Lease::Over, false, false),
+        (Lease::Whole, true, true),
+        (Lease::Silent, false, true),
+        (Lease::Over, false, false),
+        (Lease::Whole, true, true),
+    ] {
+        runner.lease(lease);
+        for (frames, done) in [(&questions[..], answers), (&packets[..], forwards)] {
+            for frame in frames {
+                let before = runner.fate(Fate::PassedInactive);
+                let verdict = runner.run(&mut frame.clone());
+                let expected = if done { Verdict::Transmit } else { Verdict::Pass };
+                assert_eq!(verdict, expected, "{lease:?}: {frame:x?}");
+                let inactive = runner.fate(Fate::PassedInactive) - before;
+                assert_eq!(inactive, u64::from(!done), "{lease:?}: {frame:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn it_goes_by_its_lease_on_the_host() {
+    it_goes_by_its_lease(&mut HostTables::new(world::tables()));
 }
 
 /// The MAC of the real server that a connection's ACK goes to.

@@ -22,12 +22,25 @@ use lvs_common::{
     forward::{Explanation, Verdict},
 };
 
+/// What the lease allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lease {
+    /// All.
+    Whole,
+    /// To forward, but not to answer.
+    Silent,
+    /// Nothing.
+    Over,
+}
+
 /// Something that runs packets.
 trait Runner {
     /// Runs one frame; it comes back as it is left.
     fn run(&mut self, frame: &mut Vec<u8>) -> Verdict;
     /// What it would do with a frame; `None` if that is of no flow.
     fn explain(&mut self, frame: &[u8]) -> Option<Explanation>;
+    /// Gives it a lease.
+    fn lease(&mut self, lease: Lease);
     /// How many packets met a fate.
     fn fate(&self, fate: Fate) -> u64;
     /// What went to a real server of the [`world`].

@@ -39,6 +39,8 @@ pub(super) fn load_program(ebpf: &mut Ebpf) -> anyhow::Result<&'static str> {
 pub(super) fn read_clock(ebpf: &mut Ebpf) -> anyhow::Result<Clock> {
     /// Long enough to tell 250 ticks a second from 300.
     const WATCHED: Duration = Duration::from_millis(100);
+    /// So finely a tick is looked at.
+    const LOOKS: u32 = 8;
     let clock = program(ebpf, names::CLOCK)?;
     clock.load()?;
     let first = jiffies(clock)?;
@@ -47,7 +49,14 @@ pub(super) fn read_clock(ebpf: &mut Ebpf) -> anyhow::Result<Clock> {
     let last = jiffies(clock)?;
     let now = Instant::now();
     let hz = Clock::hz(last.saturating_sub(first), now.duration_since(start));
-    Ok(Clock::new(hz, last, now))
+    let mut best = Clock::new(hz, last, now);
+    // The one that was read soonest after a tick is behind the least.
+    for _ in 0..LOOKS {
+        std::thread::sleep(best.tick() / LOOKS);
+        let jiffies = jiffies(clock)?;
+        best = best.ahead(Clock::new(hz, jiffies, Instant::now()));
+    }
+    Ok(best)
 }
 
 fn jiffies(clock: &Xdp) -> anyhow::Result<u64> {
