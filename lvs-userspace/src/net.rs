@@ -9,7 +9,7 @@ mod solicited;
 pub mod vip_routes;
 
 pub use neighbours::{Action, NeighbourState, Neighbours, TICK};
-pub use packet_socket::PacketSocket;
+pub use packet_socket::{PacketSender, PacketSocket};
 pub use solicited::{SolicitedNodes, solicited_node};
 pub use vip_routes::VipRoutes;
 

@@ -166,7 +166,10 @@ fn write_failover(failover: &failover::Settings, text: &mut Text) {
     text.section("[failover]");
     text.key("vrid", i64::from(*vrid));
     write_part(common, text);
-    text.key_if("advert_interval", unless(Interval::USUAL, *advert_interval).map(|it| time(it.duration())));
+    text.key_if(
+        "advert_interval",
+        unless(Interval::USUAL, *advert_interval).map(|it| time(it.duration())),
+    );
     text.key_if("preempt", unless(true, *preempt));
     for (key, value) in [("preempt_delay", preempt_delay), ("start_delay", start_delay)] {
         text.key_if(key, unless(Duration::ZERO, *value).map(time));

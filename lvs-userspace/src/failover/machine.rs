@@ -245,6 +245,7 @@ impl Machine {
             Phase::Backup { down, preempts, .. } => {
                 Some(preempts.filter(|_| self.may_preempt()).map_or(down, |it| it.min(down)))
             }
+            Phase::Claim { next_advert, lease: None, .. } => Some(next_advert),
             Phase::Claim { next_advert, granted, .. } => Some(next_advert.min(granted)),
             Phase::Master { next_advert, .. } => Some(next_advert),
         }
@@ -335,7 +336,8 @@ impl Machine {
             Phase::Backup { preempts: Some(at), .. } if now >= at && self.may_preempt() => {
                 self.claim(Edge::Preempts, Against::Master, now, effects);
             }
-            Phase::Claim { granted, against, .. } if now >= granted => {
+            // Nobody can object to what was never sent.
+            Phase::Claim { granted, against, lease: Some(_), .. } if now >= granted => {
                 let edge = match against {
                     Against::GivenWay => Edge::GaveWay,
                     Against::Nobody | Against::Master => Edge::Unopposed,

@@ -90,9 +90,7 @@ impl Advert {
     /// for. There must be one: for want of another it is the sender's.
     #[must_use]
     pub fn encode(&self, ends: Ends, checksum: Checksum) -> Vec<u8> {
-        let most = if ends.source.is_ipv4() { MOST_V4 } else { MOST_V6 };
-        let ours = |it: &&IpAddr| it.is_ipv4() == ends.source.is_ipv4();
-        let mut addresses: Vec<_> = self.addresses.iter().filter(ours).take(most).collect();
+        let mut addresses: Vec<_> = named(&self.addresses, ends.source).collect();
         if addresses.is_empty() {
             addresses.push(&ends.source);
         }
@@ -117,6 +115,12 @@ impl Advert {
         bytes[6..HEADER].copy_from_slice(&sum);
         bytes
     }
+}
+
+/// Those of some addresses that an advertisement from `source` names.
+pub fn named(addresses: &[IpAddr], source: IpAddr) -> impl Iterator<Item = &IpAddr> {
+    let most = if source.is_ipv4() { MOST_V4 } else { MOST_V6 };
+    addresses.iter().filter(move |it| it.is_ipv4() == source.is_ipv4()).take(most)
 }
 
 /// Reads what follows the IP header, in the order of RFC 9568, section 7.1.

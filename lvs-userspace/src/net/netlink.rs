@@ -6,6 +6,7 @@
 
 mod addresses;
 mod drivers;
+mod links;
 mod vip_routes;
 
 use std::{net::IpAddr, time::Duration};
@@ -31,6 +32,7 @@ use tokio::time::timeout;
 
 pub use addresses::{Interface, InterfaceAddress, host_prefix};
 pub use drivers::{Drivers, XdpAbilities};
+pub use links::Links;
 
 use super::{Action, Link, NeighbourState};
 use crate::model::MacAddr;

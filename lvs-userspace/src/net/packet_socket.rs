@@ -69,6 +69,35 @@ impl PacketSocket {
     }
 }
 
+/// Sends packets of any ethertype on one interface, from any thread, and receives none.
+#[derive(Debug)]
+pub struct PacketSender {
+    socket: OwnedFd,
+    interface: u32,
+}
+
+impl PacketSender {
+    /// One for this interface.
+    ///
+    /// # Errors
+    /// When CAP_NET_RAW is missing.
+    pub fn open(interface: u32) -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        // Of no protocol, so that nothing comes in.
+        let socket = socket::socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
+        Ok(Self { socket, interface })
+    }
+
+    /// Sends a packet to a MAC, from that of the interface; never waits.
+    ///
+    /// # Errors
+    /// When the interface is down, or there is no room for it now.
+    pub fn send(&self, to: MacAddr, ethertype: u16, packet: &[u8]) -> io::Result<()> {
+        let to = address(self.interface, ethertype, to)?;
+        Ok(sendto(self.socket.as_raw_fd(), packet, &to, MsgFlags::MSG_DONTWAIT).map(drop)?)
+    }
+}
+
 fn address(interface: u32, ethertype: u16, mac: MacAddr) -> io::Result<LinkAddr> {
     let mut sll_addr = [0; 8];
     sll_addr[..6].copy_from_slice(&mac.0);

@@ -1,0 +1,369 @@
+//! The driver's loop: what has come, what is wanted, what is due, in this order.
+
+use std::{
+    net::IpAddr,
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        mpsc::{Receiver, TryRecvError},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use nix::{
+    poll::{PollFd, PollFlags, ppoll},
+    sys::{eventfd::EventFd, time::TimeSpec},
+};
+use tokio::sync::{mpsc::Sender, watch};
+
+use super::{
+    HUNG, Notice, Pulse, Report, Settings, Setup, StartError, Way,
+    announcer::Announcer,
+    condition::{Need, Wrong},
+    handle::Command,
+    hear::Ears,
+    realtime,
+    wire::{self, Wire},
+};
+use crate::{
+    dataplane::Lease,
+    failover::{
+        Order,
+        auth::{Signer, Verifier},
+        machine::{Effect, Event, Machine, State},
+        packet::{Advert, Checksum},
+        settings::Ways,
+    },
+    patience::Complaints,
+};
+
+/// It looks around so often, even if nothing is due.
+const LOOK: Duration = Duration::from_secs(1);
+/// So often in a row an advertisement must have gone out by no way until there is none.
+const MUTE: u32 = 2;
+
+/// So long it is silent after that, unless there was no way and is one now.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What joins it to the rest of lvsd.
+pub(super) struct Seams {
+    pub(super) commands: Receiver<Command>,
+    pub(super) waker: Arc<EventFd>,
+    pub(super) notices: Sender<Notice>,
+    pub(super) pulse: Pulse,
+}
+
+/// The thread's state.
+pub(super) struct Driver {
+    pub(super) vrid: u8,
+    pub(super) settings: Settings,
+    pub(super) vips: Vec<IpAddr>,
+    pub(super) wire: Wire,
+    pub(super) ears: Ears,
+    pub(super) verifier: Verifier,
+    signer: Signer,
+    machine: Machine,
+    announcer: Announcer,
+    lease: Arc<Lease>,
+    wrong: Wrong,
+    /// Rounds in a row that nobody can have heard.
+    unheard: u32,
+    /// When advertisements are tried again, unless it is seen before that there is a way again.
+    retry: Option<Instant>,
+    late: u64,
+    takeovers: u64,
+    lateness: Complaints,
+    slowness: Complaints,
+    seams: Seams,
+    report: watch::Sender<Report>,
+    /// Whether it was told to end.
+    is_over: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        setup: Setup,
+        seams: Seams,
+    ) -> Result<(Self, watch::Receiver<Report>), StartError> {
+        let Setup { vrid, ways, settings, vips, links, lease } = setup;
+        let now = Instant::now();
+        let (report, reported) = watch::channel(Report::new(State::Init, now));
+        let mut ears = Ears::default();
+        if let Ways::Unicast(peers) = &ways {
+            ears.peers.extend(peers.iter().map(|&peer| (peer, super::Peer::default())));
+        }
+        let driver = Self {
+            wire: Wire::open(&ways)?,
+            machine: Machine::new(settings.machine, now),
+            announcer: Announcer::new(settings.announce, &links)?,
+            verifier: Verifier::default(),
+            signer: Signer::default(),
+            wrong: Wrong::default(),
+            unheard: 0,
+            retry: None,
+            late: 0,
+            takeovers: 0,
+            lateness: Complaints::default(),
+            slowness: Complaints::default(),
+            is_over: false,
+            ears,
+            vrid,
+            settings,
+            vips,
+            lease,
+            seams,
+            report,
+        };
+        Ok((driver, reported))
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) fn run(mut self) {
+        if let Err(error) = realtime::hurry() {
+            self.notice(Notice::NotRealTime(error.to_string()));
+        }
+        self.handle(Event::Start, Instant::now());
+        while !self.is_over {
+            self.publish();
+            self.wait();
+            // First all that has come: what is due may be so no more.
+            let heard = self.listen();
+            let now = Instant::now();
+            for heard in heard {
+                self.handle(Event::Heard(heard), now);
+            }
+            self.obey_all(now);
+            self.look_at_itself(now);
+            self.do_what_is_due(now);
+            self.announcer.send(&self.vips, now);
+        }
+        self.publish();
+    }
+
+    /// Until something comes or is due.
+    fn wait(&self) {
+        let now = Instant::now();
+        let due = [self.machine.deadline(), self.announcer.next(now), Some(now + LOOK)];
+        let next = due.into_iter().flatten().min().unwrap_or(now);
+        let timeout = TimeSpec::from(next.saturating_duration_since(now));
+        let mut sources: Vec<_> = std::iter::once(self.seams.waker.as_fd())
+            .chain(self.wire.sockets())
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        // An error would come back at once, and again; nothing here can be done about it but to go slow.
+        if ppoll(&mut sources, Some(timeout), None).is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn do_what_is_due(&mut self, now: Instant) {
+        while let Some(due) = self.machine.deadline().filter(|due| *due <= now) {
+            let late = now.duration_since(due);
+            if late > self.settings.machine.interval.duration() / 2 && self.slowness.is_due(now) {
+                self.notice(Notice::Slow(late));
+            }
+            self.handle(Event::Deadline, now);
+        }
+    }
+
+    fn obey_all(&mut self, now: Instant) {
+        // It only says that there is something.
+        self.seams.waker.read().ok();
+        loop {
+            match self.seams.commands.try_recv() {
+                Ok(command) => self.obey(command, now),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => return self.obey(Command::Stop, now),
+            }
+            if self.is_over {
+                return;
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Vips(vips) => {
+                let more = vips.iter().any(|it| !self.vips.contains(it));
+                self.vips = vips;
+                if more && self.machine.state() == State::Master {
+                    self.announcer.start(now);
+                }
+            }
+            Command::Ready(is_ready) => self.handle(Event::Ready(is_ready), now),
+            Command::Track(number, wrong) => {
+                let Some(track) = self.settings.track.get(number) else { return };
+                let step = track.priority_step;
+                self.note(Need::Track(number), wrong, step, now);
+            }
+            Command::Configure(settings) => {
+                if self.settings.track != settings.track {
+                    self.wrong.forget_tracks();
+                }
+                self.announcer.reconfigure(settings.announce);
+                self.settings = *settings;
+                self.handle(Event::Reconfigured(self.settings.machine), now);
+                self.handle(Event::Tracked(self.wrong.condition()), now);
+            }
+            Command::Obey(order, reply) => {
+                match order {
+                    Order::Resign => self.handle(Event::Resign, now),
+                    Order::Take => self.handle(Event::Take, now),
+                    Order::Nothing => {}
+                }
+                // Who asked may have gone away.
+                reply.send(self.machine.state()).ok();
+            }
+            Command::Stop => {
+                self.handle(Event::Stop, now);
+                self.is_over = true;
+            }
+        }
+    }
+
+    /// Is there a voice, and a daemon behind it?
+    fn look_at_itself(&mut self, now: Instant) {
+        let age = self.seams.pulse.age(now);
+        let hangs = (age > HUNG).then(|| "the daemon's loop hangs".to_owned());
+        self.note(Need::Daemon, hangs, None, now);
+        if self.wrong.is(Need::Voice) {
+            match (self.wire.can_send(is_used(&self.vips)), self.retry) {
+                // There is a way, as there was when nothing could be sent: something else is wrong.
+                (true, Some(retry)) if now < retry => {}
+                (true, _) => {
+                    self.unheard = 0;
+                    self.note(Need::Voice, None, None, now);
+                }
+                (false, _) => self.retry = None,
+            }
+        } else if self.unheard >= MUTE {
+            self.retry = Some(now + RETRY);
+            let why = self.wire.ways.iter().find_map(|it| it.error.as_deref());
+            let why = format!("no advertisement can be sent: {}", why.unwrap_or("no way"));
+            self.note(Need::Voice, Some(why), None, now);
+        }
+    }
+
+    fn note(&mut self, need: Need, wrong: Option<String>, step: Option<u8>, now: Instant) {
+        let before = self.machine.priority();
+        if !self.wrong.note(need, wrong, step) {
+            return;
+        }
+        self.handle(Event::Tracked(self.wrong.condition()), now);
+        if self.machine.priority() != before {
+            self.notice(Notice::Worth(self.machine.priority(), self.wrong.reasons()));
+        }
+    }
+
+    fn handle(&mut self, event: Event, now: Instant) {
+        for effect in self.machine.handle(event, now) {
+            self.act(effect, now);
+        }
+    }
+
+    fn act(&mut self, effect: Effect, now: Instant) {
+        match effect {
+            Effect::Send(priority) => {
+                let before = Instant::now();
+                if self.send(priority, before) {
+                    self.unheard = 0;
+                    self.handle(Event::Sent(before), Instant::now());
+                } else {
+                    self.unheard += 1;
+                }
+            }
+            Effect::Renew(end) => self.lease.renew(end),
+            Effect::Silence => {
+                self.lease.silence();
+                self.announcer.stop();
+            }
+            Effect::Announce => self.announcer.start(now),
+            Effect::Split(heard) => self.notice(Notice::Split(heard)),
+            Effect::Late(time) => {
+                self.late += 1;
+                if self.lateness.is_due(now) {
+                    self.notice(Notice::Late(time));
+                }
+            }
+            Effect::Changed(change) => {
+                self.takeovers += u64::from(change.to == State::Master);
+                self.notice(Notice::Changed(change, self.wrong.reasons()));
+            }
+        }
+    }
+
+    /// Sends an advertisement by all ways; says whether it has gone out by any.
+    fn send(&mut self, priority: u8, now: Instant) -> bool {
+        let Self { wire, signer, settings, vips, vrid, .. } = self;
+        let advert = Advert {
+            vrid: *vrid,
+            priority,
+            interval: settings.machine.interval,
+            addresses: vips.clone(),
+        };
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        wire.send(now, is_used(vips), |ends, checksum| match &settings.keys {
+            Some(keys) => {
+                let mut message = advert.encode(ends, Checksum::Message);
+                let trailer = signer.sign(keys, &message, ends, unix);
+                message.extend(trailer);
+                message
+            }
+            None => advert.encode(ends, checksum),
+        })
+    }
+
+    /// Tells, if there is room; what this thread does is more important than that it is known.
+    pub(super) fn notice(&self, notice: Notice) {
+        drop(self.seams.notices.try_send(notice));
+    }
+
+    fn publish(&self) {
+        let ways = self.wire.ways.iter().map(|it| Way {
+            name: it.name.clone(),
+            sent: it.sent,
+            error: it.error.clone(),
+        });
+        let ways: Vec<_> = ways.collect();
+        let report = Report {
+            state: self.machine.state(),
+            since: self.machine.since(),
+            priority: self.machine.priority(),
+            has_resigned: self.machine.has_resigned(),
+            wrong: self.wrong.reasons(),
+            peers: self.ears.peers.clone(),
+            sent: ways.iter().map(|it| it.sent).sum(),
+            ways,
+            received: self.ears.received,
+            refused: self.ears.refused.clone(),
+            late: self.late,
+            splits: self.machine.splits(),
+            takeovers: self.takeovers,
+            announcements: self.announcer.sent,
+        };
+        // Who waits is woken only by another state; the rest can be looked at at any time.
+        self.report.send_if_modified(|before| {
+            let is_another = before.state != report.state;
+            *before = report;
+            is_another
+        });
+    }
+}
+
+impl Drop for Driver {
+    /// However it ends, it answers no more, and if nobody wanted that it is said.
+    fn drop(&mut self) {
+        self.lease.silence();
+        if !self.is_over {
+            self.notice(Notice::Ended);
+        }
+    }
+}
+
+/// Whether advertisements go by a way: by multicast only those of address families that there is a VIP
+/// of.
+fn is_used(vips: &[IpAddr]) -> impl Fn(&wire::Way) -> bool + use<> {
+    let v6 = vips.iter().any(IpAddr::is_ipv6);
+    let v4 = !v6 || vips.iter().any(IpAddr::is_ipv4);
+    move |way| !way.is_multicast() || if way.is_v4() { v4 } else { v6 }
+}

@@ -1,0 +1,372 @@
+//! The sockets that advertisements go over.
+//!
+//! To peers by name there is one socket for each address family, and the routes say where to send; by
+//! multicast there is one for each interface and family, and nothing else is sent or received there.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
+    net::if_::if_nametoindex,
+    sys::socket::{
+        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, SockaddrIn6, cmsg_space,
+        recvmsg, sendmsg, setsockopt, sockopt::Ipv6RecvPacketInfo,
+    },
+};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+
+use crate::failover::{
+    packet::{self, Checksum, Ends, GROUP_V4, GROUP_V6, HOP_LIMIT, PROTOCOL},
+    settings::Ways,
+};
+
+/// The address that a way begins at is looked up anew so often.
+const LOOK_UP: Duration = Duration::from_secs(1);
+/// So much is read from a socket at once: more than comes in an interval, and an end to a flood.
+const MOST: usize = 64;
+/// The longest advertisement that is read, in bytes.
+const LONGEST: usize = 2048;
+
+/// Why the sockets could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// There is no such interface.
+    #[error("[failover] interface {0}: there is no such interface")]
+    NoInterface(String),
+    /// No raw socket.
+    #[error("[failover] can't open a socket for VRRP{}: {error}", on(interface))]
+    Socket {
+        /// For which interface; empty for none in particular.
+        interface: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+fn on(interface: &str) -> String {
+    if interface.is_empty() { String::new() } else { format!(" on {interface}") }
+}
+
+/// The sockets, and the ways to others that go through them.
+#[derive(Debug)]
+pub(super) struct Wire {
+    sockets: Vec<OpenSocket>,
+    pub(super) ways: Vec<Way>,
+    /// Whether only some are listened to.
+    is_unicast: bool,
+}
+
+#[derive(Debug)]
+struct OpenSocket {
+    socket: Socket,
+    is_v4: bool,
+}
+
+/// A way to others.
+#[derive(Debug)]
+pub(super) struct Way {
+    /// What it is called.
+    pub(super) name: String,
+    /// Which of the sockets it goes through.
+    socket: usize,
+    interface: Option<(String, u32)>,
+    destination: IpAddr,
+    /// Where it begins, and when that was looked up.
+    source: Option<(IpAddr, Instant)>,
+    /// What the checksum of what was last heard from there covers.
+    pub(super) checksum: Checksum,
+    pub(super) sent: u64,
+    /// Why the last was not sent.
+    pub(super) error: Option<String>,
+}
+
+/// What has come.
+#[derive(Debug)]
+pub(super) struct Datagram {
+    pub(super) ends: Ends,
+    pub(super) hop_limit: u8,
+    pub(super) bytes: Vec<u8>,
+    /// The way that it came by, if it is one of them.
+    pub(super) way: Option<usize>,
+}
+
+impl Wire {
+    pub(super) fn open(ways: &Ways) -> Result<Self, WireError> {
+        let mut wire = Self {
+            sockets: Vec::new(),
+            ways: Vec::new(),
+            is_unicast: matches!(ways, Ways::Unicast(_)),
+        };
+        match ways {
+            Ways::Unicast(peers) => {
+                for is_v4 in [true, false] {
+                    let peers: Vec<_> = peers.iter().filter(|it| it.is_ipv4() == is_v4).collect();
+                    if peers.is_empty() {
+                        continue;
+                    }
+                    let number = wire.add(is_v4, None)?;
+                    wire.ways.extend(
+                        peers
+                            .into_iter()
+                            .map(|&peer| Way::new(peer.to_string(), number, None, peer)),
+                    );
+                }
+            }
+            Ways::Multicast(interfaces) => {
+                for name in interfaces {
+                    let index = if_nametoindex(&**name)
+                        .map_err(|_| WireError::NoInterface(name.clone()))?;
+                    let interface = Some((name.clone(), index));
+                    for (is_v4, group) in
+                        [(true, IpAddr::from(GROUP_V4)), (false, IpAddr::from(GROUP_V6))]
+                    {
+                        let number = wire.add(is_v4, interface.as_ref())?;
+                        let family = if is_v4 { "IPv4" } else { "IPv6" };
+                        let way = format!("{name} ({family})");
+                        wire.ways.push(Way::new(way, number, interface.clone(), group));
+                    }
+                }
+            }
+        }
+        Ok(wire)
+    }
+
+    fn add(&mut self, is_v4: bool, interface: Option<&(String, u32)>) -> Result<usize, WireError> {
+        let socket = open(is_v4, interface).map_err(|error| {
+            let interface = interface.map(|(name, _)| name.clone()).unwrap_or_default();
+            WireError::Socket { interface, error }
+        })?;
+        self.sockets.push(OpenSocket { socket, is_v4 });
+        Ok(self.sockets.len() - 1)
+    }
+
+    /// The sockets, to be waited for.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(|it| it.socket.as_fd())
+    }
+
+    /// Sends by each way that `is_used` what `message` makes for it; says whether any has gone out.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        is_used: impl Fn(&Way) -> bool,
+        mut message: impl FnMut(Ends, Checksum) -> Vec<u8>,
+    ) -> bool {
+        let mut any = false;
+        for way in self.ways.iter_mut().filter(|it| is_used(it)) {
+            let Some(OpenSocket { socket, .. }) = self.sockets.get(way.socket) else { continue };
+            let sent = way
+                .ends(now)
+                .and_then(|ends| way.send(socket.as_raw_fd(), ends, &message(ends, way.checksum)));
+            match sent {
+                Ok(()) => {
+                    way.sent += 1;
+                    way.error = None;
+                    any = true;
+                }
+                Err(error) => {
+                    way.source = None;
+                    way.error = Some(error.to_string());
+                }
+            }
+        }
+        any
+    }
+
+    /// Whether there is a way at all, as far as can be said without sending.
+    pub(super) fn can_send(&self, is_used: impl Fn(&Way) -> bool) -> bool {
+        self.ways.iter().filter(|it| is_used(it)).any(|way| way.find_source().is_ok())
+    }
+
+    /// Our own address on a way, if there is one.
+    pub(super) fn own_address(&mut self, way: usize, now: Instant) -> Option<IpAddr> {
+        self.ways.get_mut(way)?.ends(now).ok().map(|ends| ends.source)
+    }
+
+    /// What has come since the last time.
+    pub(super) fn receive(&self) -> Vec<Datagram> {
+        let mut received = Vec::new();
+        for (number, OpenSocket { socket, is_v4 }) in self.sockets.iter().enumerate() {
+            for _ in 0..MOST {
+                let datagram = if *is_v4 { receive_v4(socket) } else { receive_v6(socket) };
+                match datagram {
+                    Ok(Some((ends, hop_limit, bytes))) => {
+                        let way = self.way(number, ends.source);
+                        received.push(Datagram { ends, hop_limit, bytes, way });
+                    }
+                    Ok(None) => {} // Cut short.
+                    Err(_) => break,
+                }
+            }
+        }
+        received
+    }
+
+    /// The way by which a sender is reached whom this socket has heard.
+    fn way(&self, socket: usize, sender: IpAddr) -> Option<usize> {
+        self.ways
+            .iter()
+            .position(|way| way.socket == socket && (!self.is_unicast || way.destination == sender))
+    }
+}
+
+impl Way {
+    fn new(
+        name: String,
+        socket: usize,
+        interface: Option<(String, u32)>,
+        destination: IpAddr,
+    ) -> Self {
+        let checksum = Checksum::default();
+        let (source, error) = (None, None);
+        Self { name, socket, interface, destination, source, checksum, sent: 0, error }
+    }
+
+    pub(super) fn is_v4(&self) -> bool {
+        self.destination.is_ipv4()
+    }
+
+    /// Whether one cable is all that it goes over.
+    pub(super) fn is_multicast(&self) -> bool {
+        self.interface.is_some()
+    }
+
+    fn ends(&mut self, now: Instant) -> io::Result<Ends> {
+        let known = self.source.filter(|(_, at)| now.duration_since(*at) < LOOK_UP);
+        let (source, _) = match known {
+            Some(known) => known,
+            None => *self.source.insert((self.find_source()?, now)),
+        };
+        Ok(Ends { source, destination: self.destination })
+    }
+
+    /// The address that the kernel would send from.
+    fn find_source(&self) -> io::Result<IpAddr> {
+        let index = self.interface.as_ref().map_or(0, |(_, index)| *index);
+        let socket = Socket::new(domain(self.is_v4()), Type::DGRAM, None)?;
+        if let Some((name, _)) = &self.interface {
+            socket.bind_device(Some(name.as_bytes()))?;
+        }
+        // Nothing is sent to it: discard (RFC 863).
+        let to: SocketAddr = match self.destination {
+            IpAddr::V4(v4) => SocketAddrV4::new(v4, 9).into(),
+            IpAddr::V6(v6) => SocketAddrV6::new(v6, 9, 0, index).into(),
+        };
+        socket.connect(&to.into())?;
+        Ok(UdpSocket::from(socket).local_addr()?.ip())
+    }
+
+    fn send(&self, socket: RawFd, ends: Ends, bytes: &[u8]) -> io::Result<()> {
+        let index = self.interface.as_ref().map_or(0, |(_, index)| *index);
+        let message = [IoSlice::new(bytes)];
+        // The source is the one that the checksum and the signature cover.
+        match (ends.source, ends.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let info = in_pktinfo {
+                    ipi_ifindex: index.cast_signed(),
+                    ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(source.octets()) },
+                    ipi_addr: in_addr { s_addr: 0 },
+                };
+                let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
+                let control = [ControlMessage::Ipv4PacketInfo(&info)];
+                sendmsg(socket, &message, &control, MsgFlags::MSG_DONTWAIT, Some(&to))?;
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let info = in6_pktinfo {
+                    ipi6_addr: in6_addr { s6_addr: source.octets() },
+                    ipi6_ifindex: index,
+                };
+                let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, index));
+                let control = [ControlMessage::Ipv6PacketInfo(&info)];
+                sendmsg(socket, &message, &control, MsgFlags::MSG_DONTWAIT, Some(&to))?;
+            }
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => {
+                return Err(io::Error::other("an address of the other family"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn domain(is_v4: bool) -> Domain {
+    if is_v4 { Domain::IPV4 } else { Domain::IPV6 }
+}
+
+fn open(is_v4: bool, interface: Option<&(String, u32)>) -> io::Result<Socket> {
+    let socket = Socket::new(domain(is_v4), Type::RAW, Some(Protocol::from(i32::from(PROTOCOL))))?;
+    socket.set_nonblocking(true)?;
+    let hops = u32::from(HOP_LIMIT);
+    if is_v4 {
+        socket.set_ttl_v4(hops)?;
+        socket.set_multicast_ttl_v4(hops)?;
+        socket.set_multicast_loop_v4(false)?;
+        // Internetwork control, as routers' own traffic is marked (RFC 2474, section 4.2.2.1).
+        socket.set_tos_v4(0xc0)?;
+        // Nothing of groups that others have joined.
+        socket.set_multicast_all_v4(false)?;
+    } else {
+        socket.set_unicast_hops_v6(hops)?;
+        socket.set_multicast_hops_v6(hops)?;
+        socket.set_multicast_loop_v6(false)?;
+        socket.set_tclass_v6(0xc0)?;
+        socket.set_recv_hoplimit_v6(true)?;
+        socket.set_multicast_all_v6(false)?;
+        setsockopt(&socket, Ipv6RecvPacketInfo, &true)?;
+    }
+    if let Some((name, index)) = interface {
+        socket.bind_device(Some(name.as_bytes()))?;
+        if is_v4 {
+            socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(*index))?;
+        } else {
+            socket.join_multicast_v6(&GROUP_V6, *index)?;
+        }
+    }
+    Ok(socket)
+}
+
+type Parts = (Ends, u8, Vec<u8>);
+
+/// `None` is a datagram that is none.
+fn receive_v4(socket: &Socket) -> io::Result<Option<Parts>> {
+    let mut buffer = [0; LONGEST];
+    let message = {
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, None, MsgFlags::MSG_DONTWAIT)?.bytes
+    };
+    let datagram = buffer.get(..message).unwrap_or_default();
+    let split = packet::split_ipv4(datagram).ok();
+    Ok(split.map(|(ends, hop_limit, payload)| (ends, hop_limit, payload.to_vec())))
+}
+
+fn receive_v6(socket: &Socket) -> io::Result<Option<Parts>> {
+    let mut buffer = [0; LONGEST];
+    let mut control = [0; cmsg_space::<in6_pktinfo>() + cmsg_space::<i32>()];
+    let (length, source, destination, hop_limit) = {
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let message =
+            recvmsg::<SockaddrIn6>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+        let (mut destination, mut hop_limit) = (None, None);
+        for control in message.cmsgs()? {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else was asked for")]
+            match control {
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr));
+                }
+                ControlMessageOwned::Ipv6HopLimit(hops) => hop_limit = u8::try_from(hops).ok(),
+                _ => {}
+            }
+        }
+        (message.bytes, message.address.map(|it| it.ip()), destination, hop_limit)
+    };
+    let parts = source.zip(destination).zip(hop_limit);
+    Ok(parts.map(|((source, destination), hop_limit)| {
+        let ends = Ends { source: source.into(), destination: destination.into() };
+        (ends, hop_limit, buffer.get(..length).unwrap_or_default().to_vec())
+    }))
+}
