@@ -103,13 +103,13 @@ pub struct Alert {
     pub time: String,
     /// Name of the director.
     pub director: String,
-    /// Protocol of the virtual service.
-    pub protocol: Protocol,
-    /// Its address.
-    pub address: IpAddr,
-    /// Its port.
-    pub port: u16,
-    /// The real server; `null` if it is about the service itself.
+    /// Protocol of the virtual service; `null` if it is about the director itself.
+    pub protocol: Option<Protocol>,
+    /// Its address, alike.
+    pub address: Option<IpAddr>,
+    /// Its port, alike.
+    pub port: Option<u16>,
+    /// The real server; `null` if it is about the service or the director itself.
     pub real_server: Option<IpAddr>,
     /// What the state was.
     pub from: String,
@@ -121,28 +121,39 @@ pub struct Alert {
 
 impl Alert {
     fn new(change: &Change, director: &str, time: SystemTime) -> Self {
+        let Change { service, real_server, from, to, reason } = change;
+        Self {
+            protocol: Some(service.protocol),
+            address: Some(service.address),
+            port: Some(service.port),
+            real_server: *real_server,
+            ..Self::of_role(&from.to_string(), &to.to_string(), reason, director, time)
+        }
+    }
+
+    /// That the director is something else to the others.
+    fn of_role(from: &str, to: &str, reason: &str, director: &str, time: SystemTime) -> Self {
         Self {
             time: humantime::format_rfc3339_seconds(time).to_string(),
             director: director.to_owned(),
-            protocol: change.service.protocol,
-            address: change.service.address,
-            port: change.service.port,
-            real_server: change.real_server,
-            from: change.from.to_string(),
-            to: change.to.to_string(),
+            protocol: None,
+            address: None,
+            port: None,
+            real_server: None,
+            from: from.to_owned(),
+            to: to.to_owned(),
             // It may be what a stranger has said, and shall stay one line.
-            reason: change
-                .reason
-                .chars()
-                .map(|it| if it.is_control() { ' ' } else { it })
-                .collect(),
+            reason: reason.chars().map(|it| if it.is_control() { ' ' } else { it }).collect(),
         }
     }
 
     /// What it is about: the service, and the real server unless it is the service itself.
     fn about(&self) -> String {
-        let service =
-            format!("{} {}", self.protocol, std::net::SocketAddr::new(self.address, self.port));
+        let (Some(protocol), Some(address), Some(port)) = (self.protocol, self.address, self.port)
+        else {
+            return "failover".to_owned();
+        };
+        let service = format!("{protocol} {}", std::net::SocketAddr::new(address, port));
         match self.real_server {
             Some(real_server) => format!("{service} {real_server}"),
             None => service,
@@ -280,7 +291,15 @@ impl Alerts {
             (State::NoQuorum, None) => error!(%service, %from, %to, reason, "quorum lost"),
             (_, None) => info!(%service, %from, %to, reason, "quorum gained"),
         }
-        let alert = Alert::new(change, &self.director, SystemTime::now());
+        self.send(&Alert::new(change, &self.director, SystemTime::now()));
+    }
+
+    /// Tells that the director itself is something else now.
+    pub fn tell_role(&mut self, from: &str, to: &str, reason: &str) {
+        self.send(&Alert::of_role(from, to, reason, &self.director, SystemTime::now()));
+    }
+
+    fn send(&mut self, alert: &Alert) {
         for receiver in &mut self.receivers {
             if receiver.queue.try_send(alert.clone()).is_err() {
                 receiver.dropped += 1;

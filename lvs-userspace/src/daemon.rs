@@ -8,6 +8,7 @@ mod config_file;
 mod counts;
 mod drift;
 mod examination;
+mod failover;
 mod rates;
 mod reach;
 mod report;
@@ -36,6 +37,7 @@ use crate::{
         preflight, restored,
     },
     director::{Director, Start},
+    failover::driver::Notice,
     health::Checks,
     load::Poller,
     net::{
@@ -44,6 +46,7 @@ use crate::{
     },
 };
 use agent::{Agent, World};
+pub use failover::FailoverError;
 use reach::Reach;
 
 /// Requests that may wait for the loop before the socket has to.
@@ -115,6 +118,10 @@ pub enum RunError {
     NetlinkGone,
     #[error("the task that checks the real servers has ended")]
     ChecksGone,
+    #[error(transparent)]
+    Failover(#[from] FailoverError),
+    #[error("the failover thread has ended")]
+    FailoverGone,
 }
 
 /// Runs until `shutdown`. The program goes on forwarding then; if lvsd can't start, and nothing
@@ -132,9 +139,10 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     preflight(&options.bpffs)?;
 
     let (netlink, mut news) = Netlink::open()?;
-    let mut links = Vec::new();
+    let (mut links, mut announced_at) = (Vec::new(), Vec::new());
     for name in &config.director.interfaces {
         links.push(attachable(&netlink, name).await?);
+        announced_at.push(netlink.link(name).await?);
     }
     let listener = server::bind(&options.socket)?;
     let _socket = SocketFile(options.socket.clone());
@@ -145,6 +153,11 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         0 => None,
         _ => Some(dataplane.logger().map_err(RunError::Log)?),
     };
+    // Whatever the lvsd before has left; and before the program is attached to anything new.
+    match &config.failover {
+        Some(_) => dataplane.lease().bound(),
+        None => dataplane.lease().without_end(),
+    }
     let takes_over = dataplane.takes_over();
     let bytes = dataplane.sizes().bytes();
     let held = match takes_over {
@@ -176,6 +189,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     // Not before the tables are full: it may take the place of one that has its own.
     agent.attach()?;
     agent.begin_checks().await?;
+    let mut notices = agent.start_failover(announced_at)?;
     info!(bytes, takes_over, "memory of the connection tables");
 
     let (sender, mut requests) = mpsc::channel(REQUESTS);
@@ -209,6 +223,10 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 Some(news) => agent.news(news),
                 None => break Err(RunError::NetlinkGone),
             },
+            notice = failover::next(&mut notices) => match notice {
+                Notice::Ended => break Err(RunError::FailoverGone),
+                notice => agent.noticed(&notice),
+            },
             Some(()) = hangup.recv() => agent.hang_up().await,
             _ = tick.tick() => {
                 if let Some(log) = &mut log {
@@ -218,6 +236,8 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
             }
         }
     };
+    // First of all, so that another takes over while this one still forwards.
+    let was_alone = agent.leave();
     agent.close().await;
     stop_server.cancel();
     if !server.is_finished()
@@ -225,7 +245,11 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     {
         warn!(%error, "the control socket did not end cleanly");
     }
-    info!("stopped; the XDP program goes on forwarding (`lvsd --detach-all` takes it down)");
+    if was_alone {
+        info!("stopped; the XDP program goes on forwarding (`lvsd --detach-all` takes it down)");
+    } else {
+        info!("stopped; the XDP program forwards until its lease ends");
+    }
     result
 }
 

@@ -191,6 +191,12 @@ impl Director {
         self.find_changes(None, "the configuration has changed", now);
     }
 
+    /// Whether something is known of every real server that is checked.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.checks().all(|(target, _)| self.health(&target) != Health::Checking)
+    }
+
     /// Every real server that is to be checked, and how.
     pub fn checks(&self) -> impl Iterator<Item = (Target, &Check)> {
         self.all().filter_map(|(service, real_server)| {

@@ -13,6 +13,7 @@ use lvs_userspace::{
     config::{Config, difference},
     control::{Request, api, openapi, server},
     doctor::{Diagnosis, Finding, Name, Severity},
+    failover::machine::State,
     model::{Protocol, Scheduler, ServiceId},
 };
 use tokio::{
@@ -78,6 +79,12 @@ impl Daemon {
                     Request::Persistence(reply) => drop(reply.send(Ok(persistence()))),
                     Request::Zero(api::Zero { service }, _, reply) => {
                         drop(reply.send(zero(service)))
+                    }
+                    Request::HandOver(api::HandOver { to: None }, _, reply) => {
+                        drop(reply.send(Ok(api::HandedOver { role: State::Backup })));
+                    }
+                    Request::HandOver(api::HandOver { to: Some(to) }, _, reply) => {
+                        drop(reply.send(Err(api::ApiError { error: format!("{to} can't") })));
                     }
                     Request::Save(api::Save {}, _, reply) => {
                         drop(reply.send(Ok(api::Saved { file: file.clone(), before: None })));
@@ -177,6 +184,7 @@ fn status() -> api::Status {
         connection_table_size: 4096,
         interfaces: vec![],
         out_of_sync: None,
+        failover: None,
         timeouts: api::Timeouts { tcp_established_s: 900, tcp_fin_wait_s: 120, udp_s: 300 },
         file: api::File { path: "/etc/lvs/lvs.toml".to_owned(), differs: Some(false) },
         fates: vec![],
@@ -638,6 +646,19 @@ fn a_drain_can_wait_but_not_for_ever() {
     let output = daemon.lvsctl(&[&["server", "drain"], &server[..], &wait].concat());
     let text = "10.77.0.11 still has 6 connections of tcp 10.77.0.100:80\n";
     assert_eq!((stdout(&output).as_str(), output.status.code()), (text, Some(1)));
+}
+
+#[test]
+fn the_role_is_handed_over() {
+    let daemon = Daemon::start();
+    let output = daemon.lvsctl(&["failover"]);
+    assert_eq!(stdout(&output), "this director is backup now\n");
+    assert!(output.status.success());
+    let output = daemon.lvsctl(&["failover", "--json"]);
+    assert_eq!(stdout(&output), "{\n  \"role\": \"backup\"\n}\n");
+    let output = daemon.lvsctl(&["failover", "--to", "estepe"]);
+    assert_eq!(stderr(&output), "lvsctl: estepe can't\n");
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

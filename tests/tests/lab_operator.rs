@@ -159,7 +159,9 @@ fn who_watches_sees_what_happens_and_who_did_it() -> Result<()> {
             let mut seen: Vec<String> = Vec::new();
             for line in &mut lines {
                 let line = line.unwrap_or_default();
-                let is_last = line.contains("up -> drained");
+                // It may have begun to listen between an edit and what that led to.
+                let is_last = line.contains("up -> drained")
+                    && seen.iter().any(|it| it.contains("drain false -> true"));
                 seen.push(line);
                 if is_last {
                     break;

@@ -89,9 +89,9 @@ async fn run_once(
         .args(arguments)
         .env("LVS_TIME", &alert.time)
         .env("LVS_DIRECTOR", &alert.director)
-        .env("LVS_PROTOCOL", alert.protocol.name())
-        .env("LVS_VIP", alert.address.to_string())
-        .env("LVS_PORT", alert.port.to_string())
+        .env("LVS_PROTOCOL", alert.protocol.map(|it| it.name()).unwrap_or_default())
+        .env("LVS_VIP", alert.address.map(|it| it.to_string()).unwrap_or_default())
+        .env("LVS_PORT", alert.port.map(|it| it.to_string()).unwrap_or_default())
         .env("LVS_ADDRESS", alert.real_server.map(|it| it.to_string()).unwrap_or_default())
         .env("LVS_FROM", &alert.from)
         .env("LVS_TO", &alert.to)
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn one_real_server_of_two_services_is_one() {
         let mut waiting = Waiting::default();
-        let other = Alert { port: 443, ..alert(11, "down") };
+        let other = Alert { port: Some(443), ..alert(11, "down") };
         waiting.add(alert(11, "down"));
         waiting.add(other.clone());
         assert_eq!(waiting.next(), Some(alert(11, "down")));

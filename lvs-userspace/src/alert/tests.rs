@@ -24,9 +24,9 @@ pub(super) fn alert(host: u8, to: &str) -> Alert {
     Alert {
         time: "2026-01-02T03:04:05Z".to_owned(),
         director: "midas".to_owned(),
-        protocol: Protocol::Tcp,
-        address: [10, 77, 0, 100].into(),
-        port: 80,
+        protocol: Some(Protocol::Tcp),
+        address: Some([10, 77, 0, 100].into()),
+        port: Some(80),
         real_server: Some([10, 77, 0, host].into()),
         from: "up".to_owned(),
         to: to.to_owned(),
@@ -67,6 +67,10 @@ fn a_line_says_it_all() {
     );
     let quorum = Change { real_server: None, to: State::NoQuorum, ..change(11, State::Down) };
     assert!(Alert::new(&quorum, "midas", time).line().contains("10.77.0.100:80: up -> no quorum:"));
+    assert_eq!(
+        Alert::of_role("backup", "master", "nobody objects", "midas", time).line(),
+        "2023-11-14T22:13:20Z midas failover: backup -> master: nobody objects"
+    );
 }
 
 #[tokio::test]

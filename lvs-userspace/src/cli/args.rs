@@ -71,6 +71,17 @@ pub(super) enum Verb {
     ///
     /// The exit status is 1 if the maps are not what they should be.
     Status(Json),
+    /// Have another director take over the VIPs from this one, which must be master
+    ///
+    /// It stays backup until the other fails, or it is told to take over again; a restart of lvsd
+    /// forgets that.
+    Failover {
+        /// The director that is to take over: this one, or the one that would be next
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Look for all that makes direct routing fail, and say what to do
     ///
     /// The exit status is 1 if anything was found.

@@ -2,7 +2,7 @@
 
 mod why;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
@@ -115,7 +115,76 @@ pub(super) fn status(status: &Status) -> String {
         }
         None => text += &format!("{path} can't be read: see `lvsctl diff`\n"),
     }
+    if let Some(it) = &status.failover {
+        text += &format!("\n{}", failover(it));
+    }
     text + "\n" + &fates(status)
+}
+
+/// What a director is to others.
+fn failover(failover: &api::Failover) -> String {
+    let api::Failover {
+        role,
+        since_s,
+        vrid,
+        priority,
+        by_hand,
+        has_resigned,
+        signed,
+        wrong,
+        peers,
+        ways,
+        sent,
+        received,
+        late,
+        refused,
+        splits,
+        takeovers,
+        announcements,
+    } = failover;
+    let since = humantime::format_duration(Duration::from_secs(*since_s));
+    let mut text = format!("failover: {role} for {since}, vrid {vrid}, priority {priority}");
+    for (is_so, words) in [
+        (*by_hand, ", by its operator's wish"),
+        (*has_resigned, ", has handed over by its operator's wish"),
+        (!signed, ", ADVERTISEMENTS ARE NOT SIGNED"),
+    ] {
+        text += if is_so { words } else { "" };
+    }
+    text += "\n";
+    for why in wrong {
+        text += &format!("  WRONG: {why}\n");
+    }
+    for api::FailoverPeer {
+        address,
+        priority,
+        last_advertisement_ms,
+        advertisements,
+        has_other_vips,
+    } in peers
+    {
+        let heard = match (priority, last_advertisement_ms) {
+            (Some(priority), Some(ms)) => {
+                let age = humantime::format_duration(Duration::from_millis(*ms));
+                format!("heard {age} ago with priority {priority}, {advertisements} in all")
+            }
+            _ => "never heard (a backup is silent)".to_owned(),
+        };
+        let other = if *has_other_vips { "; IT ANSWERS FOR OTHER ADDRESSES" } else { "" };
+        text += &format!("  peer {address}: {heard}{other}\n");
+    }
+    for api::FailoverWay { name, sent, error } in ways {
+        let error = error.as_ref().map(|it| format!("; FAILS: {it}")).unwrap_or_default();
+        text += &format!("  way {name}: {sent} sent{error}\n");
+    }
+    text += &format!(
+        "  advertisements: {sent} sent, {received} received, {late} late; {takeovers} takeovers, \
+         {splits} splits, {announcements} announcements\n"
+    );
+    for api::Refused { name, meaning, packets } in refused {
+        text += &format!("  refused {name}: {packets} ({meaning})\n");
+    }
+    text
 }
 
 /// `lvsctl stats`.
@@ -176,6 +245,9 @@ pub(super) fn event(event: &Event) -> String {
             format!("{time} {protocol} {service}{who}: {from} -> {to}: {reason}\n")
         }
         What::Configuration { by, change } => format!("{time} {change} (by {by})\n"),
+        What::Role { from, to, reason } => {
+            format!("{time} failover: {from} -> {to}: {reason}\n")
+        }
         What::Maps { out_of_sync: Some(reason) } => {
             format!("{time} the maps are out of sync: {reason}\n")
         }

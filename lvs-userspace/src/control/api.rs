@@ -15,6 +15,7 @@ pub use why::{Ended, Reason, Receiver, Remembered, Unavailable, Why};
 pub use crate::dataplane::{Flag, Question};
 use crate::{
     config::Edit,
+    failover::machine::State,
     model::{Protocol, Scheduler, ServiceId},
 };
 
@@ -47,6 +48,8 @@ pub const RELOAD: &str = "/v1/reload";
 pub const EDITS: &str = "/v1/edits";
 /// Path of `POST`: a [`Save`], answered with [`Saved`].
 pub const SAVE: &str = "/v1/save";
+/// Path of `POST`: a [`HandOver`], answered with a [`HandedOver`].
+pub const FAILOVER: &str = "/v1/failover";
 /// Path of `GET`: all of this as an OpenAPI document.
 pub const OPENAPI: &str = "/v1/openapi.json";
 
@@ -240,8 +243,102 @@ pub struct Status {
     /// The checks of the real servers, and whether this machine is up to them.
     #[serde(default)]
     pub checks: Checks,
+    /// What it is to other directors; left out if it is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Failover>,
     /// Packets that were not forwarded, by what became of them.
     pub fates: Vec<FateCount>,
+}
+
+/// What a director is to others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failover {
+    /// Its state, in VRRP's words; `claim` is the moment before `master`.
+    pub role: State,
+    /// Since when, in seconds.
+    pub since_s: u64,
+    /// The virtual router.
+    pub vrid: u8,
+    /// Its priority now.
+    pub priority: u8,
+    /// Whether it has taken over because its operator wanted that.
+    pub by_hand: bool,
+    /// Whether it has handed over because its operator wanted that: it takes over from no living master.
+    pub has_resigned: bool,
+    /// Whether advertisements are signed.
+    pub signed: bool,
+    /// What is wrong with it.
+    pub wrong: Vec<String>,
+    /// The others; a backup is silent.
+    pub peers: Vec<FailoverPeer>,
+    /// How they are reached.
+    pub ways: Vec<FailoverWay>,
+    /// Advertisements that were sent, each way for itself.
+    pub sent: u64,
+    /// Advertisements that were heard and believed.
+    pub received: u64,
+    /// Those that came late.
+    pub late: u64,
+    /// What was not taken for an advertisement.
+    pub refused: Vec<Refused>,
+    /// How often another was master at the same time.
+    pub splits: u64,
+    /// How often this director has become master.
+    pub takeovers: u64,
+    /// Gratuitous ARPs and neighbour advertisements for the VIPs.
+    pub announcements: u64,
+}
+
+/// Another director.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailoverPeer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its priority, as of its last advertisement; `null` if it was never heard.
+    pub priority: Option<u8>,
+    /// How long ago that came, in milliseconds; `null` if it was never heard.
+    pub last_advertisement_ms: Option<u64>,
+    /// How many were heard.
+    pub advertisements: u64,
+    /// Whether it answers for other addresses than this director.
+    pub has_other_vips: bool,
+}
+
+/// A way to other directors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailoverWay {
+    /// The address of a peer, or an interface with the address family.
+    pub name: String,
+    /// Advertisements that were sent.
+    pub sent: u64,
+    /// Why the last was not sent; `null` if it was.
+    pub error: Option<String>,
+}
+
+/// How many packets were not taken for advertisements, for a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refused {
+    /// Name of the reason.
+    pub name: String,
+    /// What it means.
+    pub meaning: String,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// To have another director take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandOver {
+    /// Its name; `null` for whoever is next.
+    pub to: Option<String>,
+}
+
+/// What the director is that was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HandedOver {
+    /// Its state at that moment.
+    pub role: State,
 }
 
 /// The checks of the real servers since lvsd has started.
@@ -472,6 +569,15 @@ pub enum What {
         by: String,
         /// A line as in [`Reloaded`].
         change: String,
+    },
+    /// The director is something else to the others.
+    Role {
+        /// What it was.
+        from: String,
+        /// What it is, or `split brain`.
+        to: String,
+        /// Why.
+        reason: String,
     },
     /// The maps are not what they should be, or are again.
     Maps {

@@ -20,9 +20,9 @@ use tokio::{net::UnixStream, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::api::{
-    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, Persistence,
-    Question, Rates, Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Why, Zero,
-    Zeroed,
+    self, ApiError, Configuration, Connections, Edited, Edits, Event, Filter, HandOver, HandedOver,
+    Persistence, Question, Rates, Reload, Reloaded, Restore, Save, Saved, Services, Status,
+    Unsaved, Why, Zero, Zeroed,
 };
 use crate::{config::Edit, doctor::Diagnosis, model::ServiceId};
 
@@ -191,6 +191,14 @@ impl Client {
     /// When there is no answer, or the file has errors.
     pub async fn difference(&self) -> Result<Unsaved, ClientError> {
         self.get(api::DIFFERENCE).await
+    }
+
+    /// Has another director take over, or this one.
+    ///
+    /// # Errors
+    /// When there is no answer, or it can't be done.
+    pub async fn hand_over(&self, to: Option<String>) -> Result<HandedOver, ClientError> {
+        self.post(api::FAILOVER, &HandOver { to }).await
     }
 
     /// Has lvsd write the running configuration to its file.

@@ -4,8 +4,9 @@ use tokio::sync::oneshot;
 
 use super::{
     api::{
-        ApiError, Configuration, Connections, Edited, Edits, Filter, Persistence, Question, Rates,
-        Reload, Reloaded, Restore, Save, Saved, Services, Status, Unsaved, Why, Zero, Zeroed,
+        ApiError, Configuration, Connections, Edited, Edits, Filter, HandOver, HandedOver,
+        Persistence, Question, Rates, Reload, Reloaded, Restore, Save, Saved, Services, Status,
+        Unsaved, Why, Zero, Zeroed,
     },
     peer::Peer,
 };
@@ -43,6 +44,8 @@ pub enum Request {
     Restore(Restore, Peer, Reply<Edited>),
     /// [`ZERO`](super::api::ZERO).
     Zero(Zero, Peer, Reply<Zeroed>),
+    /// [`FAILOVER`](super::api::FAILOVER).
+    HandOver(HandOver, Peer, Reply<HandedOver>),
     /// [`SAVE`](super::api::SAVE).
     Save(Save, Peer, Reply<Saved>),
 }

@@ -103,6 +103,7 @@ pub(super) fn routes() -> Vec<Route> {
         change(api::EDITS, "post", "Changes, all or none, in this order", Request::Edit),
         change(api::RELOAD, "post", "Reads the configuration file again", Request::Reload),
         change(api::ZERO, "post", "Counts from zero again", Request::Zero),
+        change(api::FAILOVER, "post", "Has another director take over", Request::HandOver),
         change(api::SAVE, "post", "Writes the running configuration to the file", Request::Save),
         Route {
             path: api::EVENTS,

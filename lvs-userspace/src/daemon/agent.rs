@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tracing::{debug, error, info, warn};
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     config_file::{self, ConfigFile},
     counts::Counts,
     examination::{Examinations, known},
+    failover::{FailoverError, Role, Told, alone},
     reach::{Moved, Reach},
     report, why,
 };
@@ -22,8 +23,8 @@ use crate::{
     control::{
         Peer, Reply, Request,
         api::{
-            self, ApiError, Configuration, Edited, Edits, Filter, Question, Reload, Reloaded,
-            Restore, Save, Saved, What, Why, Zero, Zeroed,
+            self, ApiError, Configuration, Edited, Edits, Filter, HandOver, HandedOver, Question,
+            Reload, Reloaded, Restore, Save, Saved, What, Why, Zero, Zeroed,
         },
     },
     dataplane::{
@@ -33,6 +34,7 @@ use crate::{
     },
     director::{Director, Event},
     doctor::Diagnosis,
+    failover::driver::Notice,
     health::{self, Checks, Found, Via},
     load::{Asked, News, Poller},
     net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
@@ -74,6 +76,8 @@ pub(super) struct Agent {
     alerts: Alerts,
     /// Who listens to what happens.
     events: broadcast::Sender<api::Event>,
+    /// `None` as long as it takes no part in failover.
+    role: Option<Role>,
     file: ConfigFile,
     examinations: Examinations,
     counts: Counts,
@@ -102,6 +106,7 @@ impl Agent {
             poller,
             alerts,
             events,
+            role: None,
             file: ConfigFile::default(),
             examinations: Examinations::default(),
             counts: Counts::new(limits, Instant::now()),
@@ -220,6 +225,33 @@ impl Agent {
         Ok(())
     }
 
+    /// Takes part in failover, if that is configured; what happens then is to be
+    /// [noticed](Self::noticed).
+    pub(super) fn start_failover(
+        &mut self,
+        links: Vec<Link>,
+    ) -> Result<Option<mpsc::Receiver<Notice>>, FailoverError> {
+        let config = self.director.config();
+        let Some(configured) = &config.failover else { return Ok(None) };
+        let (role, notices) = Role::start(config, configured, links, self.dataplane.lease())?;
+        self.role = Some(role);
+        Ok(Some(notices))
+    }
+
+    /// Takes in what has happened to the role.
+    pub(super) fn noticed(&mut self, notice: &Notice) {
+        let told = self.role.as_mut().and_then(|role| role.noticed(notice));
+        if let Some(Told { from, to, reason }) = told {
+            self.alerts.tell_role(&from, &to, &reason);
+            self.tell(What::Role { from, to, reason });
+        }
+    }
+
+    /// Gives up the role, so that another takes it; says whether there was none to give up.
+    pub(super) fn leave(&mut self) -> bool {
+        self.role.take().is_none()
+    }
+
     /// Finds the real servers on the network.
     pub(super) async fn find_real_servers(&mut self) -> Result<(), NetError> {
         let checks = self.director.checks();
@@ -277,6 +309,9 @@ impl Agent {
         self.counts.limits =
             sweep::Limits::new(&config.connections.timeouts, self.dataplane.clock());
         self.alerts.reconfigure(&config.alerts);
+        if let Some(role) = &mut self.role {
+            role.reconfigure(running, &config);
+        }
         self.file.running_has_changed();
         self.director.reconfigure(config, Instant::now());
         self.counts.forget_others(self.director.config());
@@ -429,6 +464,17 @@ impl Agent {
                 info!(%by, services, "counters count from zero");
                 drop(reply.send(zeroed));
             }
+            Request::HandOver(HandOver { to }, by, reply) => {
+                let config = self.director.config();
+                let ordered = match &self.role {
+                    Some(role) => role.order(to.as_deref(), config).await,
+                    None => Err(alone(config)),
+                };
+                if let Ok(role) = ordered {
+                    info!(%by, to, %role, "asked to hand over");
+                }
+                drop(reply.send(ordered.map(|role| HandedOver { role }).map_err(refused)));
+            }
             Request::Save(Save {}, by, reply) => {
                 let saved = config_file::save(&self.options.config, self.director.config());
                 if let Ok(Saved { file, .. }) = &saved {
@@ -510,6 +556,7 @@ impl Agent {
             &self.dataplane,
             self.tables.out_of_sync(),
             &punctuality,
+            self.role.as_ref().and_then(|role| role.status(config, Instant::now())),
         )
         .map_err(|error| ApiError { error: format!("can't read the maps: {error}") })
     }
@@ -519,6 +566,9 @@ impl Agent {
         for change in self.director.take_changes() {
             self.alerts.tell(&change);
             self.tell(change.into());
+        }
+        if let Some(role) = &mut self.role {
+            role.follow(&self.director);
         }
         if std::mem::take(&mut self.is_dirty) {
             let was_out_of_sync = self.tables.out_of_sync().is_some();

@@ -156,6 +156,7 @@ pub(super) fn status(
     dataplane: &impl Dataplane,
     out_of_sync: Option<&OutOfSync>,
     checks: &Punctuality,
+    failover: Option<api::Failover>,
 ) -> io::Result<api::Status> {
     let interfaces = links
         .iter()
@@ -181,6 +182,7 @@ pub(super) fn status(
         connection_table_size: config.connections.size,
         interfaces,
         out_of_sync: out_of_sync.map(|it| it.reason.clone()),
+        failover,
         timeouts: api::Timeouts {
             tcp_established_s: config.connections.timeouts.established.as_secs(),
             tcp_fin_wait_s: config.connections.timeouts.fin_wait.as_secs(),

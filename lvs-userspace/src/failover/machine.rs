@@ -464,8 +464,16 @@ impl Machine {
         }
     }
 
+    /// From when others could hear of a claim they have time to object.
+    fn begin_waiting(&mut self, sent: Instant) {
+        if let Phase::Claim { against, granted, lease: None, .. } = self.phase {
+            self.grant(granted.max(sent + self.wait(against)), against);
+        }
+    }
+
     fn sent(&mut self, at: Instant, now: Instant, effects: &mut Vec<Effect>) {
         let end = lease::end(at, self.settings.interval);
+        self.begin_waiting(at);
         if let Phase::Claim { lease, .. } | Phase::Master { lease, .. } = &mut self.phase {
             *lease = Some(end);
             // It can have been stopped since.
@@ -514,11 +522,7 @@ impl Machine {
     /// Claims the role, and waits for objections.
     fn claim(&mut self, edge: Edge, against: Against, now: Instant, effects: &mut Vec<Effect>) {
         let next_advert = now + self.settings.interval.duration();
-        let granted = now
-            + match against {
-                Against::Master => self.patience(),
-                Against::Nobody | Against::GivenWay => self.settle(),
-            };
+        let granted = now + self.wait(against);
         self.rival = None;
         effects.push(Effect::Send(self.priority()));
         self.enter(Phase::Claim { next_advert, granted, against, lease: None }, edge, now, effects);
@@ -569,6 +573,13 @@ impl Machine {
     /// The master's interval, which is what its silence is measured by; ours if there is none.
     fn master_interval(&self) -> Interval {
         self.last.map_or(self.settings.interval, |(heard, _)| heard.interval)
+    }
+
+    fn wait(&self, against: Against) -> Duration {
+        match against {
+            Against::Master => self.patience(),
+            Against::Nobody | Against::GivenWay => self.settle(),
+        }
     }
 
     /// How long a claim waits for a living master to give way. If it is dead, its lease ends within three

@@ -108,6 +108,22 @@ mod tests {
             }
         }
         table += &order(Some("estepe"), "midas", State::Master, &nameless).unwrap_err();
-        expect![[""]].assert_eq(&table);
+        expect![[r#"
+            - master: Resign
+            - backup: midas is not master (backup), so it can't hand over; run this on the master, or `lvsctl failover --to midas` to take over
+            - fault: midas is not master (fault), so it can't hand over; run this on the master, or `lvsctl failover --to midas` to take over
+            midas master: Nothing
+            midas backup: Take
+            midas fault: midas can't be master now (fault); `lvsctl status` says why
+            estepe master: Resign
+            estepe backup: midas is not master: run `lvsctl failover --to estepe` on estepe
+            estepe fault: midas is not master: run `lvsctl failover --to estepe` on estepe
+            third master: by its priority estepe would take over from midas: run `lvsctl failover --to third` on third
+            third backup: midas is not master: run `lvsctl failover --to third` on third
+            third fault: midas is not master: run `lvsctl failover --to third` on third
+            nobody master: there is no [failover.node.nobody]; there are estepe, midas, third
+            nobody backup: there is no [failover.node.nobody]; there are estepe, midas, third
+            nobody fault: there is no [failover.node.nobody]; there are estepe, midas, third
+            without [failover.node] parts midas knows no names: run `lvsctl failover --to estepe` on estepe"#]].assert_eq(&table);
     }
 }

@@ -5,6 +5,7 @@ use expect_test::expect;
 use super::*;
 use crate::{
     control::api::Forwarding,
+    failover::machine::State,
     model::{Protocol, Scheduler},
 };
 
@@ -122,6 +123,74 @@ fn colour_is_only_for_who_wants_it() {
 }
 
 #[test]
+fn failover_for_people() {
+    let master = api::Failover {
+        role: State::Master,
+        since_s: 3725,
+        vrid: 26,
+        priority: 255,
+        by_hand: true,
+        has_resigned: false,
+        signed: true,
+        wrong: Vec::new(),
+        peers: vec![api::FailoverPeer {
+            address: [10, 77, 0, 4].into(),
+            priority: None,
+            last_advertisement_ms: None,
+            advertisements: 0,
+            has_other_vips: false,
+        }],
+        ways: vec![api::FailoverWay { name: "10.77.0.4".to_owned(), sent: 37_250, error: None }],
+        sent: 37_250,
+        received: 12,
+        late: 0,
+        refused: Vec::new(),
+        splits: 0,
+        takeovers: 1,
+        announcements: 10,
+    };
+    let at_fault = api::Failover {
+        role: State::Fault,
+        since_s: 2,
+        priority: 50,
+        by_hand: false,
+        has_resigned: true,
+        signed: false,
+        wrong: vec!["eth0 has no link".to_owned()],
+        peers: vec![api::FailoverPeer {
+            address: [10, 77, 0, 4].into(),
+            priority: Some(100),
+            last_advertisement_ms: Some(85),
+            advertisements: 20,
+            has_other_vips: true,
+        }],
+        ways: vec![api::FailoverWay {
+            name: "eth0 (IPv4)".to_owned(),
+            sent: 7,
+            error: Some("Network is down".to_owned()),
+        }],
+        refused: vec![api::Refused {
+            name: "checksum".to_owned(),
+            meaning: "Its checksum is wrong.".to_owned(),
+            packets: 3,
+        }],
+        ..master.clone()
+    };
+    expect![[r#"
+        failover: master for 1h 2m 5s, vrid 26, priority 255, by its operator's wish
+          peer 10.77.0.4: never heard (a backup is silent)
+          way 10.77.0.4: 37250 sent
+          advertisements: 37250 sent, 12 received, 0 late; 1 takeovers, 0 splits, 10 announcements
+        failover: fault for 2s, vrid 26, priority 50, has handed over by its operator's wish, ADVERTISEMENTS ARE NOT SIGNED
+          WRONG: eth0 has no link
+          peer 10.77.0.4: heard 85ms ago with priority 100, 20 in all; IT ANSWERS FOR OTHER ADDRESSES
+          way eth0 (IPv4): 7 sent; FAILS: Network is down
+          advertisements: 37250 sent, 12 received, 0 late; 1 takeovers, 0 splits, 10 announcements
+          refused checksum: 3 (Its checksum is wrong.)
+    "#]].assert_eq(&[failover(&master), failover(&at_fault)].concat());
+}
+
+#[test]
 fn status_for_people() {
     let answer = Status {
         version: "0.1.0".to_owned(),
@@ -135,6 +204,7 @@ fn status_for_people() {
         timeouts: api::Timeouts::default(),
         file: File { path: "/etc/lvs/lvs.toml".to_owned(), differs: Some(true) },
         out_of_sync: None,
+        failover: None,
         checks: api::Checks { made: 12_345, late: 6, not_asked: 0, latest_ms: 120 },
         fates: vec![api::FateCount {
             name: "passed_arp".to_owned(),
