@@ -255,7 +255,7 @@ abi! {
     }
 
     /// What the program must know before the first packet.
-    pub struct Settings = 128 {
+    pub struct Settings = 152 {
         /// [`LAYOUT`] of the program that the maps were made for. First in every layout.
         pub layout: u32,
         /// So far jiffies are shifted to become units of the clock, of about a second each.
@@ -266,6 +266,15 @@ abi! {
         pub active_until: u64,
         /// It answers for its VIPs until then: not as long, once another is about to.
         pub answers_until: u64,
+        /// New connections go to whom the scheduler picks until then, in jiffies. After that nobody
+        /// tells another director of them, so they go where that would guess: by their client's hash.
+        pub scheduled_until: u64,
+        /// TCP of no known connection is dropped until then: what is known of it may be on its way.
+        pub strays_until: u64,
+        /// What is told to lvsd: bits of [`tells`].
+        pub tells: u32,
+        /// Zero.
+        pub reserved: u32,
         /// Buckets of `CONNECTIONS`.
         pub buckets: u32,
         /// Buckets of `HALF_OPEN`.
@@ -286,6 +295,15 @@ abi! {
         /// Bytes from clients, counted as IPVS does: the IP packet without its link-layer header.
         pub bytes: u64,
     }
+}
+
+/// Bits of [`Settings::tells`].
+pub mod tells {
+    /// The keys of connections that were established, or are in another state, and of clients that
+    /// stay, go into `CHANGES`.
+    pub const CHANGES: u32 = 1;
+    /// The keys of connections that have begun go into `BEGINNINGS`.
+    pub const BEGINNINGS: u32 = 2;
 }
 
 /// Values of [`RealServer::state`].

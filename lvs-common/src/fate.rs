@@ -66,6 +66,8 @@ fates! {
     DroppedFragment = "dropped_fragment",
     /// Dropped: it came from the real server that it would be sent to, or from this director.
     DroppedLoop = "dropped_loop",
+    /// Dropped: TCP of no known connection, while another director may still tell of it.
+    DroppedStray = "dropped_stray",
     /// Dropped: there was no room in the frame for a VLAN tag.
     DroppedNoRoom = "dropped_no_room",
 }

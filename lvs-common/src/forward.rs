@@ -61,6 +61,8 @@ pub trait Tables: Loads {
     fn template(&self, key: &TemplateKey) -> Option<Template>;
     /// Notes where a client stays.
     fn set_template(&self, key: &TemplateKey, template: Template);
+    /// Tells lvsd that this has changed.
+    fn tell_template(&self, key: &TemplateKey);
     /// The real server that the first fragment of a datagram went to.
     fn fragment(&self, key: &FragmentKey) -> Option<u32>;
     /// Notes where the first fragment of a datagram goes.
@@ -108,6 +110,9 @@ pub trait FamilyTables<A: Address> {
     ) -> Option<(Entry, Entry)> {
         connections::update(bucket, found.way, found.entry, change)
     }
+
+    /// Tells lvsd that there is something new about a connection.
+    fn tell(&self, flow: &Flow<A>, table: Table);
 
     /// [`find`] of these tables.
     fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64;
@@ -314,6 +319,7 @@ pub fn verdict(fate: Fate) -> Verdict {
         | Fate::DroppedNeighbourUnknown
         | Fate::DroppedFragment
         | Fate::DroppedLoop
+        | Fate::DroppedStray
         | Fate::DroppedNoRoom => Verdict::Drop,
     }
 }

@@ -20,6 +20,10 @@ pub const HALF_OPEN: u32 = 1 << 16;
 pub const TEMPLATES: usize = 1 << 17;
 /// Datagrams in fragments that are under way at a time.
 pub const FRAGMENTS: usize = 1 << 14;
+/// Bytes of changes of connections that lvsd has not read yet: forty thousand.
+pub const CHANGES: usize = 1 << 20;
+/// Bytes of beginnings of connections that lvsd has not read yet: ten thousand.
+pub const BEGINNINGS: usize = 1 << 18;
 /// Virtual IP addresses.
 pub const VIPS: usize = 16_384;
 /// Interfaces that the program may be attached to.

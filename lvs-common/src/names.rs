@@ -45,6 +45,10 @@ maps! {
     TEMPLATES = "TEMPLATES",
     /// [`FragmentKey`](crate::abi::FragmentKey) to the index of a real server.
     FRAGMENTS = "FRAGMENTS",
+    /// A ring of the keys of connections that have changed.
+    CHANGES = "CHANGES",
+    /// A ring of the keys of connections that have begun.
+    BEGINNINGS = "BEGINNINGS",
     /// VIP (IPv4 as `::ffff:a.b.c.d`) to [`Vip`](crate::abi::Vip): what the program answers for.
     VIPS = "VIPS",
     /// Interface index to [`Interface`](crate::abi::Interface).

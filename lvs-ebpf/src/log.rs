@@ -45,6 +45,8 @@ pub(crate) fn tell(context: &XdpContext, fate: Fate) {
         | Fate::PassedIcmp
         | Fate::PassedArp
         | Fate::PassedInactive
+        // For a moment after each take-over, and on purpose.
+        | Fate::DroppedStray
         | Fate::AnsweredArp
         | Fate::AnsweredSolicitation
         | Fate::AnsweredEcho => {}

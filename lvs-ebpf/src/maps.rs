@@ -9,7 +9,7 @@ use core::{
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action},
-    btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray},
+    btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
     programs::XdpContext,
 };
@@ -66,6 +66,11 @@ static HALF_OPEN_V6: Array<BucketV6, SET_AT_LOAD, SHARED> = Array::new();
 static TEMPLATES: LruHashMap<TemplateKey, Template, { limits::TEMPLATES }> = LruHashMap::new();
 #[btf_map]
 static FRAGMENTS: LruHashMap<FragmentKey, u32, { limits::FRAGMENTS }> = LruHashMap::new();
+// Of what is told there are several kinds, each of another length.
+#[btf_map]
+static CHANGES: RingBuf<Flow<[u8; 4]>, { limits::CHANGES }> = RingBuf::new();
+#[btf_map]
+static BEGINNINGS: RingBuf<Flow<[u8; 4]>, { limits::BEGINNINGS }> = RingBuf::new();
 #[btf_map]
 static VIPS: HashMap<[u8; 16], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
@@ -145,6 +150,15 @@ macro_rules! family {
             #[inline(always)]
             fn settle(&self, flow: &Flow<$address>, segment: Segment, decided: u64) -> u64 {
                 $functions::settle(flow, segment as u32, decided)
+            }
+
+            #[inline(always)]
+            fn tell(&self, flow: &Flow<$address>, table: Table) {
+                // What finds no room is told in the next round of all that is remembered.
+                let _full = match table {
+                    Table::Established => CHANGES.output_untyped::<Flow<$address>>(flow, 0),
+                    Table::HalfOpen => BEGINNINGS.output_untyped::<Flow<$address>>(flow, 0),
+                };
             }
 
             #[inline(always)]
@@ -300,6 +314,12 @@ impl Tables for BpfMaps<'_> {
         // A full LRU map makes room by itself. Should the kernel fail for want of memory, the
         // client is not remembered this time.
         let _failed = TEMPLATES.insert(key, template, u64::from(BPF_ANY));
+    }
+
+    #[inline(always)]
+    fn tell_template(&self, key: &TemplateKey) {
+        // As with connections.
+        let _full = CHANGES.output_untyped::<TemplateKey>(key, 0);
     }
 
     #[inline(always)]

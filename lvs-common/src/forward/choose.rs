@@ -3,7 +3,7 @@
 
 use super::{Tables, decided::Decided, explain::Reason, flow::service};
 use crate::{
-    abi::{RealServer, Service, Template, TemplateKey, real_server_state},
+    abi::{RealServer, Service, Settings, Template, TemplateKey, real_server_state, tells},
     flow::{Address, Flow},
     schedule,
 };
@@ -24,21 +24,40 @@ pub fn choose<T: Tables, A: Address>(flow: &Flow<A>, tables: &T) -> u64 {
         && now.wrapping_sub(template.seen) <= service.persistence
         && takes_connections(template.real_server, service, tables)
     {
-        tables.set_template(&key, Template { seen: now, ..template });
+        note(&key, Template { seen: now, ..template }, tables, settings);
         return Decided::because(Reason::Persistence, template.real_server).to_word();
     }
-    let (real_server, reason) = pick(service, flow, tables);
+    let (real_server, reason) = pick(service, flow, tables, settings);
     // Who was sent to the sorry server does not stay there.
     let stays = real_server != 0 && real_server != service.sorry_server;
     if service.persistence != 0 && stays {
-        tables.set_template(&key, Template { real_server, seen: now });
+        note(&key, Template { real_server, seen: now }, tables, settings);
     }
     Decided::because(reason, real_server).to_word()
 }
 
+/// Notes where a client stays, and tells of it.
 #[inline(always)]
-fn pick<T: Tables, A: Address>(service: &Service, flow: &Flow<A>, tables: &T) -> (u32, Reason) {
-    match schedule::pick(service, tables, flow) {
+fn note<T: Tables>(key: &TemplateKey, template: Template, tables: &T, settings: &Settings) {
+    tables.set_template(key, template);
+    if settings.tells & tells::CHANGES != 0 {
+        tables.tell_template(key);
+    }
+}
+
+#[inline(always)]
+fn pick<T: Tables, A: Address>(
+    service: &Service,
+    flow: &Flow<A>,
+    tables: &T,
+    settings: &Settings,
+) -> (u32, Reason) {
+    let picked = if tables.jiffies() <= settings.scheduled_until {
+        schedule::pick(service, tables, flow)
+    } else {
+        schedule::pick_for_stray(service, tables, flow)
+    };
+    match picked {
         Some(real_server) => (real_server, Reason::Scheduler),
         None => (service.sorry_server, Reason::SorryServer),
     }

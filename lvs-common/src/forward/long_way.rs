@@ -98,6 +98,9 @@ fn not_established<T: Tables + FamilyTables<A>, A: Address>(lookup: &Lookup<'_, 
     }
     match lookup.segment {
         Segment::Syn | Segment::Datagram => begin(lookup, service),
+        _ if lookup.tables.jiffies() <= lookup.settings.strays_until => {
+            Decided::fate(Fate::DroppedStray)
+        }
         Segment::Finish | Segment::Reset | Segment::Acknowledge => {
             match schedule::pick_for_stray(service, lookup.tables, lookup.flow) {
                 Some(real_server) => Decided::because(Reason::Stray, real_server),

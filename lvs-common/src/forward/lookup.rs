@@ -2,7 +2,7 @@
 
 use super::{FamilyTables, Table, Tables};
 use crate::{
-    abi::{RealServer, Settings, real_server_state},
+    abi::{RealServer, Settings, real_server_state, tells},
     connections::{self, Entry, Found, Hash, Inserted, Room, find_either, insert, state},
     flow::{Address, Flow},
     packet::transport::Segment,
@@ -170,6 +170,21 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
             && let Some((old, new)) = self.tables.update(bucket, found, change)
         {
             self.recount(old, new);
+            if new.is_live() && (old.state != new.state || old.real_server != new.real_server) {
+                self.tell(table);
+            }
+        }
+    }
+
+    /// Tells lvsd, if it wants to know.
+    #[inline(always)]
+    fn tell(&self, table: Table) {
+        let wanted = match table {
+            Table::Established => tells::CHANGES,
+            Table::HalfOpen => tells::BEGINNINGS,
+        };
+        if self.settings.tells & wanted != 0 {
+            self.tables.tell(self.flow, table);
         }
     }
 
@@ -182,6 +197,7 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
         let inserted = insert(first, second, &self.flow.key, entry, room);
         if let Inserted::Recorded { evicted } = inserted {
             self.recount(evicted, entry);
+            self.tell(table);
         }
         inserted
     }

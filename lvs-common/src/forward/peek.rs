@@ -130,6 +130,9 @@ impl<T: Peekable> Tables for Peek<'_, T> {
     fn set_template(&self, _: &TemplateKey, _: Template) {}
 
     #[inline(always)]
+    fn tell_template(&self, _: &TemplateKey) {}
+
+    #[inline(always)]
     fn fragment(&self, key: &FragmentKey) -> Option<u32> {
         self.tables.fragment(key)
     }
@@ -167,6 +170,9 @@ impl<T: Peekable + FamilyTables<A>, A: Address> FamilyTables<A> for Peek<'_, T> 
     ) -> Option<(Entry, Entry)> {
         None
     }
+
+    #[inline(always)]
+    fn tell(&self, _: &Flow<A>, _: Table) {}
 
     #[inline(always)]
     fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64 {

@@ -89,6 +89,10 @@ pub(super) struct SharedSettings {
     secrets: [AtomicU64; size_of::<Secrets>() / 8],
     pub(super) active_until: AtomicU64,
     pub(super) answers_until: AtomicU64,
+    pub(super) scheduled_until: AtomicU64,
+    pub(super) strays_until: AtomicU64,
+    pub(super) tells: AtomicU32,
+    reserved: AtomicU32,
     buckets: [AtomicU32; 4],
 }
 
@@ -122,6 +126,10 @@ const _: () = {
         offset_of!(SharedSettings, active_until) == offset_of!(abi::Settings, active_until)
             && offset_of!(SharedSettings, answers_until)
                 == offset_of!(abi::Settings, answers_until)
+            && offset_of!(SharedSettings, scheduled_until)
+                == offset_of!(abi::Settings, scheduled_until)
+            && offset_of!(SharedSettings, strays_until) == offset_of!(abi::Settings, strays_until)
+            && offset_of!(SharedSettings, tells) == offset_of!(abi::Settings, tells)
     );
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
     assert!(size_of::<SharedBucket>() == size_of::<abi::Bucket>());

@@ -42,6 +42,9 @@ pub struct HostTables {
     services: RefCell<HashMap<u32, Traffic>>,
     real_servers: RefCell<HashMap<u32, Traffic>>,
     fates: RefCell<HashMap<Fate, u64>>,
+    /// Connections of which lvsd was told: their tables, and the ports of client and service.
+    pub told: RefCell<Vec<(Table, ([u8; 2], [u8; 2]))>>,
+    pub told_templates: RefCell<Vec<TemplateKey>>,
 }
 
 impl HostTables {
@@ -64,6 +67,10 @@ impl HostTables {
                 }),
                 active_until: u64::MAX,
                 answers_until: u64::MAX,
+                scheduled_until: u64::MAX,
+                strays_until: 0,
+                tells: 0,
+                reserved: 0,
                 clock_shift: 8,
                 buckets: BUCKETS,
                 half_open_buckets: BUCKETS,
@@ -81,6 +88,8 @@ impl HostTables {
             services: RefCell::default(),
             real_servers: RefCell::default(),
             fates: RefCell::default(),
+            told: RefCell::default(),
+            told_templates: RefCell::default(),
             tables,
         }
     }
@@ -120,6 +129,11 @@ macro_rules! family {
 
             fn settle(&self, flow: &Flow<$address>, segment: Segment, decided: u64) -> u64 {
                 forward::settle(flow, segment, decided, self)
+            }
+
+            fn tell(&self, flow: &Flow<$address>, table: Table) {
+                let ports = (flow.key.client_port, flow.key.port);
+                self.told.borrow_mut().push((table, ports));
             }
 
             fn find(&self, flow: &Flow<$address>, segment: Segment, table: Table) -> u64 {
@@ -210,6 +224,10 @@ impl forward::Tables for HostTables {
 
     fn set_template(&self, key: &TemplateKey, template: Template) {
         self.templates.borrow_mut().insert(*key, template);
+    }
+
+    fn tell_template(&self, key: &TemplateKey) {
+        self.told_templates.borrow_mut().push(*key);
     }
 
     fn fragment(&self, key: &FragmentKey) -> Option<u32> {
