@@ -237,7 +237,7 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
         }
     };
     // First of all, so that another takes over while this one still forwards.
-    let was_alone = agent.leave();
+    let was_alone = agent.leave().await;
     agent.close().await;
     stop_server.cancel();
     if !server.is_finished()

@@ -13,6 +13,7 @@ mod preflight;
 mod question;
 mod shared;
 mod slots;
+pub mod store;
 pub mod sweep;
 mod sync;
 

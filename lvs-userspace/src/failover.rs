@@ -25,6 +25,7 @@ mod order;
 pub mod packet;
 mod refusal;
 pub mod settings;
+pub mod sync;
 #[cfg(test)]
 mod sim;
 pub mod track;

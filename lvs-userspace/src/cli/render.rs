@@ -141,6 +141,7 @@ fn failover(failover: &api::Failover) -> String {
         splits,
         takeovers,
         announcements,
+        sync,
     } = failover;
     let since = humantime::format_duration(Duration::from_secs(*since_s));
     let mut text = format!("failover: {role} for {since}, vrid {vrid}, priority {priority}");
@@ -184,7 +185,60 @@ fn failover(failover: &api::Failover) -> String {
     for api::Refused { name, meaning, packets } in refused {
         text += &format!("  refused {name}: {packets} ({meaning})\n");
     }
+    match sync {
+        Some(sync) => text + &synchronisation(sync),
+        None => text + "  connections are not told to other directors (sync = false)\n",
+    }
+}
+
+/// What directors tell each other of connections.
+fn synchronisation(sync: &api::Synchronisation) -> String {
+    let api::Synchronisation {
+        follows,
+        followers,
+        told,
+        taken,
+        older,
+        unknown,
+        no_room,
+        resyncs,
+        floods,
+    } = sync;
+    let mut text = String::new();
+    if let Some(api::Followed { address, is_in_sync, error, director }) = follows {
+        let state = match (is_in_sync, error) {
+            (true, _) => "in sync".to_owned(),
+            (false, None) => "NOT IN SYNC YET".to_owned(),
+            (false, Some(error)) => format!("NOT IN SYNC: {error}"),
+        };
+        text += &format!("  follows {address}: {state}\n");
+        text += &director.as_ref().map(other_director).unwrap_or_default();
+    }
+    for api::Follower { since_s, director } in followers {
+        let since = humantime::format_duration(Duration::from_secs(*since_s));
+        let state = if director.is_in_sync { "in sync" } else { "NOT IN SYNC YET" };
+        text += &format!("  followed by {} for {since}: {state}\n", director.address);
+        text += &other_director(director);
+    }
+    text += &format!(
+        "  connections: {told} told, {taken} taken in, {older} known better, {unknown} of unknown real \
+         servers, {no_room} without room; {resyncs} resyncs, {floods} floods\n"
+    );
     text
+}
+
+fn other_director(director: &api::OtherDirector) -> String {
+    let api::OtherDirector { name, version, role, services, real_servers, connections, .. } =
+        director;
+    let other = if director.has_other_tables {
+        "; ITS SERVICES ARE NOT THOSE OF THIS DIRECTOR"
+    } else {
+        ""
+    };
+    format!(
+        "    {name} (lvsd {version}): {role}, {services} services, {real_servers} real servers, \
+         {connections} connections{other}\n"
+    )
 }
 
 /// `lvsctl stats`.

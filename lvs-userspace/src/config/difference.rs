@@ -30,7 +30,8 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
     }
     let other_ways = needs_other_ways(before, after);
     if other_ways {
-        let line = "[failover] vrid, peers or interfaces, or the section itself: restart lvsd";
+        let line = "[failover] vrid, peers, interfaces, sync or sync_port, or the section itself: \
+                    restart lvsd";
         difference.needs_restart.push(line.to_owned());
     }
     let sizes = |it: &Connections| [it.size, it.half_open, it.ipv6_size, it.ipv6_half_open];
@@ -73,7 +74,9 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
 /// Whether failover needs other sockets, or is another director's.
 fn needs_other_ways(before: &Config, after: &Config) -> bool {
     let ways = |Config { director, failover, .. }: &Config| {
-        let ways = |it: &Failover| (it.vrid, it.ways(&director.name, &director.interfaces));
+        let ways = |it: &Failover| {
+            (it.vrid, it.sync_port, it.ways(&director.name, &director.interfaces))
+        };
         failover.as_ref().map(ways)
     };
     let is_same = before.failover == after.failover;
@@ -276,7 +279,7 @@ mod tests {
         let before = with("[failover]\nvrid = 1\npriority = 100\n");
         let better = with("[failover]\nvrid = 1\npriority = 200\npreempt = false\n");
         let others = with("[failover]\nvrid = 1\npriority = 200\npeers = [\"192.0.2.4\"]\n");
-        let (followed, refused) = ("~ [failover]", "[failover] vrid, peers or interfaces");
+        let (followed, refused) = ("~ [failover]", "[failover] vrid, peers, interfaces,");
         for (before, after, expected) in
             [(&before, &better, followed), (&before, &others, refused), (&alone, &before, refused)]
         {

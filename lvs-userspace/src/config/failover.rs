@@ -52,6 +52,8 @@ pub(super) fn failover(
     let preempt_delay = time("preempt_delay", NONE..=seconds(3600)).unwrap_or_default();
     let start_delay = time("start_delay", NONE..=seconds(3600)).unwrap_or_default();
     let key_file = section.optional("key_file", path).map(|at| PathBuf::from(at.value));
+    let syncs = section.optional("sync", boolean).is_none_or(|at| at.value);
+    let port = section.optional("sync_port", number("a port", 1..=u16::MAX));
     let announce = announce(section.section("announce"));
     let track = section.is_there("track").then(|| {
         let tracks = section.tables("track");
@@ -79,6 +81,7 @@ pub(super) fn failover(
         preempt_delay,
         start_delay,
         key_file,
+        sync_port: syncs.then(|| port.map_or(Settings::SYNC_PORT, |at| at.value)),
         announce: announce?,
         track,
         common,

@@ -3,6 +3,7 @@
 
 use std::{fmt, time::Duration};
 
+use sha2::{Digest as _, Sha256};
 use toml::Value;
 
 use super::{
@@ -37,6 +38,22 @@ impl Config {
             write_service(service, &mut text);
         }
         text.0
+    }
+}
+
+impl Config {
+    /// A hash of the virtual services, in whatever order they are: directors with the same have the same
+    /// services.
+    #[must_use]
+    pub fn hash_of_services(&self) -> String {
+        let mut services: Vec<_> = self.virtual_services.iter().collect();
+        services.sort_by_key(|it| it.id);
+        let mut hash = Sha256::new();
+        for service in services {
+            hash.update(service.to_toml());
+        }
+        // Half of it tells any two apart.
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -158,6 +175,7 @@ fn write_failover(failover: &failover::Settings, text: &mut Text) {
         preempt_delay,
         start_delay,
         key_file,
+        sync_port,
         announce,
         track,
         common,
@@ -175,6 +193,13 @@ fn write_failover(failover: &failover::Settings, text: &mut Text) {
         text.key_if(key, unless(Duration::ZERO, *value).map(time));
     }
     text.key_if("key_file", key_file.as_ref().map(|it| it.display().to_string()));
+    match sync_port {
+        None => text.key("sync", false),
+        Some(port) => {
+            let usual = failover::Settings::SYNC_PORT;
+            text.key_if("sync_port", unless(usual, *port).map(i64::from));
+        }
+    }
     if track.as_ref().is_some_and(Vec::is_empty) {
         text.key("track", Value::Array(Vec::new()));
     }

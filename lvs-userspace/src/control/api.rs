@@ -287,6 +287,76 @@ pub struct Failover {
     pub takeovers: u64,
     /// Gratuitous ARPs and neighbour advertisements for the VIPs.
     pub announcements: u64,
+    /// How connections are told of; `null`: not at all.
+    pub sync: Option<Synchronisation>,
+}
+
+/// What directors tell each other of connections and of where clients stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Synchronisation {
+    /// Whose connections this director takes in; `null` for a master, or if none is heard.
+    pub follows: Option<Followed>,
+    /// Who takes in those of this director.
+    pub followers: Vec<Follower>,
+    /// Records that were told.
+    pub told: u64,
+    /// Records that were taken in.
+    pub taken: u64,
+    /// Records that were older than what was known.
+    pub older: u64,
+    /// Records of real servers that this director has not.
+    pub unknown: u64,
+    /// Records for which there was no room.
+    pub no_room: u64,
+    /// How often a follower was too slow and was told everything again.
+    pub resyncs: u64,
+    /// How often new connections were so many that only established ones were told.
+    pub floods: u64,
+}
+
+/// A director whose connections are taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Followed {
+    /// Address and port.
+    pub address: String,
+    /// Whether all that it knows is known.
+    pub is_in_sync: bool,
+    /// Why it is not followed just now.
+    pub error: Option<String>,
+    /// What it says of itself.
+    pub director: Option<OtherDirector>,
+}
+
+/// A director that takes in the connections of this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Follower {
+    /// Since when, in seconds.
+    pub since_s: u64,
+    /// What it says of itself.
+    pub director: OtherDirector,
+}
+
+/// What another director says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherDirector {
+    /// Address and port.
+    pub address: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its state.
+    pub role: State,
+    /// Its virtual services.
+    pub services: u32,
+    /// Their real servers.
+    pub real_servers: u32,
+    /// Connections that it remembers.
+    pub connections: u64,
+    /// Whether it knows all that the master does, or is that.
+    pub is_in_sync: bool,
+    /// Whether its services are configured otherwise than those of this director.
+    pub has_other_tables: bool,
 }
 
 /// Another director.

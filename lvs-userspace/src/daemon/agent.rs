@@ -34,7 +34,7 @@ use crate::{
     },
     director::{Director, Event},
     doctor::Diagnosis,
-    failover::driver::Notice,
+    failover::{driver::Notice, sync::Names},
     health::{self, Checks, Found, Via},
     load::{Asked, News, Poller},
     net::{Link, NeighbourState, SolicitedNodes, netlink::NetError},
@@ -233,7 +233,9 @@ impl Agent {
     ) -> Result<Option<mpsc::Receiver<Notice>>, FailoverError> {
         let config = self.director.config();
         let Some(configured) = &config.failover else { return Ok(None) };
-        let (role, notices) = Role::start(config, configured, links, self.dataplane.lease())?;
+        let (lease, dataplane) = (self.dataplane.lease(), &mut self.dataplane);
+        let (role, notices) = Role::start(config, configured, links, lease, || dataplane.told())?;
+        role.set_names(|| Names::new(self.tables.actual()));
         self.role = Some(role);
         Ok(Some(notices))
     }
@@ -248,8 +250,10 @@ impl Agent {
     }
 
     /// Gives up the role, so that another takes it; says whether there was none to give up.
-    pub(super) fn leave(&mut self) -> bool {
-        self.role.take().is_none()
+    pub(super) async fn leave(&mut self) -> bool {
+        let Some(role) = self.role.take() else { return true };
+        role.leave().await;
+        false
     }
 
     /// Finds the real servers on the network.
@@ -380,6 +384,9 @@ impl Agent {
         self.counts.sweep(&self.dataplane, self.tables.actual());
         let connections = &self.counts.connections;
         self.is_dirty |= self.tables.release(|index| connections.contains_key(&index));
+        if let Some(role) = &mut self.role {
+            role.compare(self.counts.in_tables.iter().copied().map(u64::from).sum());
+        }
     }
 
     /// Lets go of what is of use only while lvsd runs.
@@ -597,6 +604,9 @@ impl Agent {
         let services = self.director.wanted(now);
         let dataplane = &mut self.dataplane;
         self.tables.synchronise(&services, &interfaces, &clock, dataplane, now)?;
+        if let Some(role) = &self.role {
+            role.set_names(|| Names::new(self.tables.actual()));
+        }
         let attached: Vec<_> = self.links.iter().map(|it| it.link.index).collect();
         self.solicited.keep(&attached, &self.director.ipv6_vips());
         Ok(())

@@ -1,12 +1,15 @@
 //! Between the daemon's loop and the failover driver: what the one knows and the other needs.
 
+mod status;
+
 use std::{
+    collections::BTreeSet,
     fs, io,
     net::IpAddr,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::Duration,
 };
 
 use tokio::sync::mpsc;
@@ -14,8 +17,8 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
-    control::api::{self, Failover as Status},
-    dataplane::Lease,
+    config::Timeouts,
+    dataplane::{Lease, bpf::Told as ToldByProgram},
     director::Director,
     failover::{
         self, Refusal,
@@ -24,7 +27,8 @@ use crate::{
         lease,
         machine::{Change, Edge, State},
         order,
-        settings::{Settings as Configured, Tracked},
+        settings::{Settings as Configured, Tracked, Ways},
+        sync::{self, Names, Status, Sync, SyncError},
         track::Tracker,
     },
     model::ServiceId,
@@ -53,7 +57,13 @@ pub enum FailoverError {
     /// The driver has not started.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The synchronisation has not started.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
 }
+
+/// So long a stop is put off at most, for connections that are still told of.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(3);
 
 /// What the operators are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,10 +76,17 @@ pub(super) struct Told {
 /// This director's part in failover.
 pub(super) struct Role {
     failover: Failover,
+    /// `None` if connections are not told of.
+    sync: Option<Sync>,
+    /// What this director says of itself to others.
+    own: Status,
+    /// Other directors whose services are not those of this one.
+    different: BTreeSet<String>,
     tracker: Tracker,
     /// The services whose quorum is tracked, by the numbers of that, and whether they have it.
     quorums: Vec<(usize, ServiceId, bool)>,
     vips: Vec<IpAddr>,
+    is_warm: bool,
     is_ready: bool,
     /// Why the role was claimed the last time.
     claimed: Option<Edge>,
@@ -82,6 +99,7 @@ impl Role {
         configured: &Configured,
         links: Vec<Link>,
         lease: Arc<Lease>,
+        told: impl FnOnce() -> anyhow::Result<ToldByProgram>,
     ) -> Result<(Self, mpsc::Receiver<Notice>), FailoverError> {
         let settings = settings(config, configured)?;
         if settings.keys.is_none() {
@@ -91,24 +109,45 @@ impl Role {
             );
         }
         warn_of_short_leases(configured, &lease);
-        let track = settings.track.clone();
+        let (track, settings_keys) = (settings.track.clone(), settings.keys.clone());
         let vips = vips(config);
         let ways = configured.ways(&config.director.name, &config.director.interfaces);
         let setup =
             Setup { vrid: configured.vrid, ways, settings, vips: vips.clone(), links, lease };
+        let sync_settings = sync_settings(config, configured, settings_keys);
         let (failover, notices) = Failover::start(setup)?;
+        let sync = match sync_settings {
+            None => None,
+            Some(settings) => {
+                let told = told().map_err(SyncError::Told)?;
+                Some(Sync::start(settings, told, failover.report())?)
+            }
+        };
         let tracker = Tracker::start(&track, &failover.tell());
         let quorums = quorums(&track);
-        let role = Self { failover, tracker, quorums, vips, is_ready: false, claimed: None };
+        let role = Self {
+            failover,
+            sync,
+            own: own_status(config),
+            different: BTreeSet::new(),
+            tracker,
+            quorums,
+            vips,
+            is_warm: false,
+            is_ready: false,
+            claimed: None,
+        };
         Ok((role, notices))
     }
 
     /// Tells the driver what it needs to know. To be called whenever the loop comes round.
     pub(super) fn follow(&mut self, director: &Director) {
         self.failover.pulse().beat();
-        if !self.is_ready && director.is_warm() {
-            self.is_ready = true;
-            self.failover.set_ready(true);
+        self.is_warm |= director.is_warm();
+        let knows_all = self.sync.as_ref().is_none_or(|it| it.report().borrow().is_in_sync());
+        let is_ready = self.is_warm && knows_all;
+        if std::mem::replace(&mut self.is_ready, is_ready) != is_ready {
+            self.failover.set_ready(is_ready);
         }
         for (number, service, had) in &mut self.quorums {
             let has = director.has_quorum(service);
@@ -116,6 +155,48 @@ impl Role {
                 let wrong = (!has).then(|| format!("{service} has no quorum"));
                 self.failover.set_track(*number, wrong);
             }
+        }
+    }
+
+    /// What the numbers in the maps stand for from now on.
+    pub(super) fn set_names(&self, names: impl FnOnce() -> Names) {
+        if let Some(sync) = &self.sync {
+            sync.set_names(names());
+        }
+    }
+
+    /// Tells others what this director knows, and looks whether they know the same. To be called now and
+    /// then.
+    pub(super) fn compare(&mut self, connections: u64) {
+        let Some(sync) = &self.sync else { return };
+        self.own.connections = connections;
+        sync.set_status(self.own.clone());
+        for (address, other) in sync.report().borrow().others() {
+            let name = if other.name.is_empty() { address.to_string() } else { other.name.clone() };
+            if other.tables == self.own.tables {
+                self.different.remove(&name);
+            } else if !other.tables.is_empty() && self.different.insert(name.clone()) {
+                warn!(
+                    director = name,
+                    "its virtual services are not those of this director: compare their configurations"
+                );
+            }
+        }
+    }
+
+    /// Gives the role up. What this director still forwards meanwhile the next is told of, until there is
+    /// nothing any more.
+    pub(super) async fn leave(self) {
+        let Self { failover, sync, .. } = self;
+        let report = failover.report();
+        let was_master = report.borrow().state == State::Master;
+        let interval = failover.interval();
+        // The last that it says is that it stops.
+        drop(failover);
+        let is_followed =
+            sync.as_ref().is_some_and(|it| !it.report().borrow().subscribers.is_empty());
+        if was_master && is_followed {
+            tokio::time::sleep(lease::length(interval).min(LONGEST_FAREWELL)).await;
         }
     }
 
@@ -137,10 +218,15 @@ impl Role {
                     self.quorums = quorums(&settings.track);
                     self.tracker = Tracker::start(&settings.track, &self.failover.tell());
                 }
+                let sync_settings = sync_settings(config, configured, settings.keys.clone());
+                if let (Some(sync), Some(settings)) = (&self.sync, sync_settings) {
+                    sync.reconfigure(settings);
+                }
                 self.failover.reconfigure(settings);
             }
             Err(error) => error!(%error, "failover stays as it was"),
         }
+        self.own = own_status(config);
         self.follow_services(config);
     }
 
@@ -219,50 +305,6 @@ impl Role {
         }
         Some(Told { from: before.to_string(), to: to.to_string(), reason })
     }
-
-    /// What it says of itself.
-    pub(super) fn status(&self, config: &Config, now: Instant) -> Option<Status> {
-        let configured = config.failover.as_ref()?;
-        let report = self.failover.report();
-        let report = report.borrow();
-        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let peers = report.peers.iter().map(|(&address, peer)| api::FailoverPeer {
-            address,
-            priority: peer.last.map(|(heard, _)| heard.priority),
-            last_advertisement_ms: peer.age(now).map(ms),
-            advertisements: peer.adverts,
-            has_other_vips: peer.has_other_vips,
-        });
-        let ways = report.ways.iter().map(|way| api::FailoverWay {
-            name: way.name.clone(),
-            sent: way.sent,
-            error: way.error.clone(),
-        });
-        let refused = report.refused.iter().map(|(refusal, &packets)| api::Refused {
-            name: refusal.name().to_owned(),
-            meaning: refusal.meaning().to_owned(),
-            packets,
-        });
-        Some(Status {
-            role: report.state,
-            since_s: now.duration_since(report.since).as_secs(),
-            vrid: configured.vrid,
-            priority: report.priority,
-            by_hand: report.priority == failover::BY_HAND,
-            has_resigned: report.has_resigned,
-            signed: configured.key_file.is_some(),
-            wrong: report.wrong.clone(),
-            peers: peers.collect(),
-            ways: ways.collect(),
-            sent: report.sent,
-            received: report.received,
-            late: report.late,
-            refused: refused.collect(),
-            splits: report.splits,
-            takeovers: report.takeovers,
-            announcements: report.announcements,
-        })
-    }
 }
 
 /// What is said to who wants a role of a director that has none.
@@ -280,7 +322,38 @@ fn settings(config: &Config, configured: &Configured) -> Result<Settings, Failov
         announce: configured.announce,
         keys,
         track: configured.tracked(&config.director.interfaces),
+        is_told: configured.sync_port.is_some(),
     })
+}
+
+/// What the synchronisation goes by, if there is to be one.
+fn sync_settings(
+    config: &Config,
+    configured: &Configured,
+    keys: Option<Keys>,
+) -> Option<sync::Settings> {
+    let peers = match configured.ways(&config.director.name, &config.director.interfaces) {
+        Ways::Unicast(peers) => Some(peers),
+        Ways::Multicast(_) => None,
+    };
+    let Timeouts { established, fin_wait, udp, .. } = config.connections.timeouts;
+    // Often enough that a backup forgets nothing that is alive.
+    let refresh = established.min(fin_wait).min(udp) / 3;
+    let refresh = refresh.clamp(Duration::from_secs(1), Duration::from_secs(60));
+    Some(sync::Settings { port: configured.sync_port?, keys, peers, refresh })
+}
+
+/// What this director says of itself to others, but for what changes all the time.
+fn own_status(config: &Config) -> Status {
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Status {
+        name: config.director.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        services: count(config.virtual_services.len()),
+        real_servers: count(config.virtual_services.iter().map(|it| it.real_servers.len()).sum()),
+        tables: config.hash_of_services(),
+        ..Status::default()
+    }
 }
 
 fn read_keys(path: &Path) -> Result<Keys, FailoverError> {

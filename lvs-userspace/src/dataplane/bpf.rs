@@ -8,6 +8,7 @@ mod load;
 mod pins;
 mod read;
 mod sizes;
+mod told;
 
 use std::{
     io,
@@ -34,13 +35,14 @@ pub use inspect::{PinFault, TableUse};
 pub use links::AttachedAs;
 pub use pins::{DetachError, detach_all};
 pub use sizes::Sizes;
+pub use told::{Change, Ring, Templates, Told};
 
 use load::{load_program, program, random_secrets, read_clock, share, take};
 use pins::{Found, Pins};
 
 use super::{
     Clock, Dataplane, Lease, Limits, MapWrite, Tables,
-    shared::{SharedArray, SharedBucket, SharedBucketV6, SharedLoad},
+    store::{ConnectionStore, SharedMaps},
 };
 
 /// The program, as it was built; empty if it was not.
@@ -82,19 +84,9 @@ pub enum LoadError {
     },
 }
 
-/// The connection tables and the loads, which lvsd shares with the program.
-struct SharedMaps {
-    loads: SharedArray<SharedLoad>,
-    connections: SharedArray<SharedBucket>,
-    half_open: SharedArray<SharedBucket>,
-    connections_v6: SharedArray<SharedBucketV6>,
-    half_open_v6: SharedArray<SharedBucketV6>,
-}
-
 /// The loaded program and its pinned maps. Until it is told to [stay](Self::stay), dropping it takes
 /// away all that it has made.
 pub struct BpfDataplane {
-    settings: Array<MapData, Abi<Settings>>,
     services: HashMap<MapData, Abi<abi::ServiceKey>, Abi<abi::Service>>,
     real_servers: Array<MapData, Abi<abi::RealServer>>,
     slots: Array<MapData, u32>,
@@ -105,7 +97,8 @@ pub struct BpfDataplane {
     service_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     real_server_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     fates: PerCpuArray<MapData, u64>,
-    shared: SharedMaps,
+    shared: Arc<SharedMaps>,
+    store: ConnectionStore,
     lease: Arc<Lease>,
     clock: Clock,
     program: &'static str,
@@ -169,9 +162,27 @@ impl BpfDataplane {
         let program = load_program(&mut ebpf)?;
         let clock = read_clock(&mut ebpf)?;
         let lease = Arc::new(Lease::new(share(&ebpf, names::SETTINGS, 1)?, clock));
-        let mut dataplane = Self {
+        let shared_settings = Arc::new(share(&ebpf, names::SETTINGS, 1)?);
+        let shared = Arc::new(SharedMaps {
+            loads: share(&ebpf, names::LOADS, sizes.real_servers as usize)?,
+            connections: share(&ebpf, names::CONNECTIONS, sizes.buckets as usize)?,
+            half_open: share(&ebpf, names::HALF_OPEN, sizes.half_open as usize)?,
+            connections_v6: share(&ebpf, names::CONNECTIONS_V6, sizes.buckets_v6 as usize)?,
+            half_open_v6: share(&ebpf, names::HALF_OPEN_V6, sizes.half_open_v6 as usize)?,
+        });
+        let mut settings: Array<_, Abi<Settings>> = take(&mut ebpf, names::SETTINGS)?;
+        if !takes_over {
+            let first = first_settings(&sizes, &clock)?;
+            settings.set(0, Abi(first), 0)?;
+        }
+        let Abi(Settings { secrets, .. }) = settings.get(&0, 0)?;
+        let store = ConnectionStore::new(Arc::clone(&shared), shared_settings, secrets, clock);
+        // Whatever the lvsd before has left: nobody listens just now.
+        store.tell(false, false);
+        store.schedule_until(None);
+        Ok(Self {
             lease,
-            settings: take(&mut ebpf, names::SETTINGS)?,
+            store,
             services: take(&mut ebpf, names::SERVICES)?,
             real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
             slots: take(&mut ebpf, names::SLOTS)?,
@@ -182,40 +193,14 @@ impl BpfDataplane {
             service_traffic: take(&mut ebpf, names::SERVICE_TRAFFIC)?,
             real_server_traffic: take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?,
             fates: take(&mut ebpf, names::FATES)?,
-            shared: SharedMaps {
-                loads: share(&ebpf, names::LOADS, sizes.real_servers as usize)?,
-                connections: share(&ebpf, names::CONNECTIONS, sizes.buckets as usize)?,
-                half_open: share(&ebpf, names::HALF_OPEN, sizes.half_open as usize)?,
-                connections_v6: share(&ebpf, names::CONNECTIONS_V6, sizes.buckets_v6 as usize)?,
-                half_open_v6: share(&ebpf, names::HALF_OPEN_V6, sizes.half_open_v6 as usize)?,
-            },
+            shared,
             clock,
             program,
             ebpf,
             pins,
             sizes,
             takes_over,
-        };
-        if takes_over {
-            return Ok(dataplane);
-        }
-        let settings = Settings {
-            layout: abi::LAYOUT,
-            clock_shift: clock.shift(),
-            secrets: random_secrets()?,
-            active_until: u64::MAX,
-            answers_until: u64::MAX,
-            scheduled_until: u64::MAX,
-            strays_until: 0,
-            tells: 0,
-            reserved: 0,
-            buckets: sizes.buckets,
-            half_open_buckets: sizes.half_open,
-            buckets_v6: sizes.buckets_v6,
-            half_open_buckets_v6: sizes.half_open_v6,
-        };
-        dataplane.settings.set(0, Abi(settings), 0)?;
-        Ok(dataplane)
+        })
     }
 
     /// Whether these maps were in use before.
@@ -379,6 +364,25 @@ impl BpfDataplane {
             load.overloaded.store(0, Ordering::Release);
         }
     }
+}
+
+/// What the program is to know before the first packet.
+fn first_settings(sizes: &Sizes, clock: &Clock) -> io::Result<Settings> {
+    Ok(Settings {
+        layout: abi::LAYOUT,
+        clock_shift: clock.shift(),
+        secrets: random_secrets()?,
+        active_until: u64::MAX,
+        answers_until: u64::MAX,
+        scheduled_until: u64::MAX,
+        strays_until: 0,
+        tells: 0,
+        reserved: 0,
+        buckets: sizes.buckets,
+        half_open_buckets: sizes.half_open,
+        buckets_v6: sizes.buckets_v6,
+        half_open_buckets_v6: sizes.half_open_v6,
+    })
 }
 
 fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traffic> {

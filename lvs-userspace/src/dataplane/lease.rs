@@ -47,6 +47,14 @@ impl Lease {
         }
     }
 
+    /// TCP of connections that it does not know is dropped until then, and sent again: another director
+    /// may just be telling of them.
+    pub fn hold_strays(&self, end: Instant) {
+        if let Some(settings) = self.settings.get(0) {
+            settings.strays_until.store(self.clock.jiffies(end), Ordering::Release);
+        }
+    }
+
     /// It neither answers nor forwards.
     pub fn end(&self) {
         self.silence();

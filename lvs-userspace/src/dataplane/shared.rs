@@ -1,5 +1,7 @@
 //! Maps that are memory of lvsd, too: the connection tables, the loads and the settings.
 
+mod buckets;
+
 use std::{
     io,
     marker::PhantomData,
@@ -47,6 +49,11 @@ impl<T: Shared> SharedArray<T> {
     pub(super) fn get(&self, index: usize) -> Option<&T> {
         // SAFETY: inside the mapping, which lives as long as this; `T` is atomics alone.
         (index < self.length).then(|| unsafe { self.start.cast::<T>().add(index).as_ref() })
+    }
+
+    /// How many values there are.
+    pub(super) const fn length(&self) -> usize {
+        self.length
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

@@ -68,4 +68,6 @@ pub struct Settings {
     pub keys: Option<Keys>,
     /// What is tracked, by numbers.
     pub track: Vec<Track>,
+    /// Whether the master before may still be telling of connections when this one takes over.
+    pub is_told: bool,
 }

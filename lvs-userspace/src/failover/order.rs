@@ -83,6 +83,7 @@ mod tests {
             preempt_delay: Duration::ZERO,
             start_delay: Duration::ZERO,
             key_file: None,
+            sync_port: None,
             announce: announce::Settings::default(),
             track: None,
             common: part(100),

@@ -20,6 +20,8 @@ pub struct Settings {
     pub start_delay: Duration,
     /// Where the keys are that advertisements are signed with; `None`: they are not.
     pub key_file: Option<PathBuf>,
+    /// The TCP port at which directors tell each other of connections; `None`: they do not.
+    pub sync_port: Option<u16>,
     /// How the VIPs are announced.
     pub announce: announce::Settings,
     /// What a director must have to be master; `None`: the links that it was given.
@@ -86,6 +88,9 @@ pub enum Ways {
 }
 
 impl Settings {
+    /// The port, unless the configuration names another: IPVS's for the same.
+    pub const SYNC_PORT: u16 = 8848;
+
     /// The priority of a director, before anything lowers it.
     #[must_use]
     pub fn priority(&self, director: &str) -> Option<u8> {
@@ -160,6 +165,7 @@ mod tests {
             preempt_delay: Duration::ZERO,
             start_delay: Duration::ZERO,
             key_file: None,
+            sync_port: None,
             announce: announce::Settings::default(),
             track: None,
             common: part(Some(100), None),

@@ -122,6 +122,34 @@ fn colour_is_only_for_who_wants_it() {
     assert!(!list(&services(), false).contains('\u{1b}'));
 }
 
+fn other_director(name: &str, role: State, is_in_sync: bool) -> api::OtherDirector {
+    api::OtherDirector {
+        address: "10.77.0.4:8848".to_owned(),
+        name: name.to_owned(),
+        version: "0.1.0".to_owned(),
+        role,
+        services: 2,
+        real_servers: 6,
+        connections: 1_000,
+        is_in_sync,
+        has_other_tables: !is_in_sync,
+    }
+}
+
+fn synchronisation() -> api::Synchronisation {
+    api::Synchronisation {
+        follows: None,
+        followers: Vec::new(),
+        told: 5_000,
+        taken: 40,
+        older: 3,
+        unknown: 2,
+        no_room: 1,
+        resyncs: 0,
+        floods: 0,
+    }
+}
+
 #[test]
 fn failover_for_people() {
     let master = api::Failover {
@@ -148,6 +176,13 @@ fn failover_for_people() {
         splits: 0,
         takeovers: 1,
         announcements: 10,
+        sync: Some(api::Synchronisation {
+            followers: vec![api::Follower {
+                since_s: 61,
+                director: other_director("estepe", State::Backup, true),
+            }],
+            ..synchronisation()
+        }),
     };
     let at_fault = api::Failover {
         role: State::Fault,
@@ -174,20 +209,41 @@ fn failover_for_people() {
             meaning: "Its checksum is wrong.".to_owned(),
             packets: 3,
         }],
+        sync: Some(api::Synchronisation {
+            follows: Some(api::Followed {
+                address: "10.77.0.4:8848".to_owned(),
+                is_in_sync: false,
+                error: Some("Connection refused (os error 111)".to_owned()),
+                director: Some(other_director("midas", State::Master, false)),
+            }),
+            ..synchronisation()
+        }),
         ..master.clone()
     };
+    let told_nothing = api::Failover { sync: None, ..master.clone() };
     expect![[r#"
         failover: master for 1h 2m 5s, vrid 26, priority 255, by its operator's wish
           peer 10.77.0.4: never heard (a backup is silent)
           way 10.77.0.4: 37250 sent
           advertisements: 37250 sent, 12 received, 0 late; 1 takeovers, 0 splits, 10 announcements
+          followed by 10.77.0.4:8848 for 1m 1s: in sync
+            estepe (lvsd 0.1.0): backup, 2 services, 6 real servers, 1000 connections
+          connections: 5000 told, 40 taken in, 3 known better, 2 of unknown real servers, 1 without room; 0 resyncs, 0 floods
         failover: fault for 2s, vrid 26, priority 50, has handed over by its operator's wish, ADVERTISEMENTS ARE NOT SIGNED
           WRONG: eth0 has no link
           peer 10.77.0.4: heard 85ms ago with priority 100, 20 in all; IT ANSWERS FOR OTHER ADDRESSES
           way eth0 (IPv4): 7 sent; FAILS: Network is down
           advertisements: 37250 sent, 12 received, 0 late; 1 takeovers, 0 splits, 10 announcements
           refused checksum: 3 (Its checksum is wrong.)
-    "#]].assert_eq(&[failover(&master), failover(&at_fault)].concat());
+          follows 10.77.0.4:8848: NOT IN SYNC: Connection refused (os error 111)
+            midas (lvsd 0.1.0): master, 2 services, 6 real servers, 1000 connections; ITS SERVICES ARE NOT THOSE OF THIS DIRECTOR
+          connections: 5000 told, 40 taken in, 3 known better, 2 of unknown real servers, 1 without room; 0 resyncs, 0 floods
+        failover: master for 1h 2m 5s, vrid 26, priority 255, by its operator's wish
+          peer 10.77.0.4: never heard (a backup is silent)
+          way 10.77.0.4: 37250 sent
+          advertisements: 37250 sent, 12 received, 0 late; 1 takeovers, 0 splits, 10 announcements
+          connections are not told to other directors (sync = false)
+    "#]].assert_eq(&[&master, &at_fault, &told_nothing].map(failover).concat());
 }
 
 #[test]

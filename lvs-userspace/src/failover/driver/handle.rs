@@ -21,7 +21,7 @@ use super::{
     run::{Driver, Seams},
 };
 use crate::failover::{
-    Order, Refusal,
+    Interval, Order, Refusal,
     machine::{Change, Heard, State},
     track::Tell,
 };
@@ -122,6 +122,7 @@ pub struct Failover {
     door: Door,
     report: watch::Receiver<Report>,
     pulse: Pulse,
+    interval: Interval,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -138,15 +139,22 @@ impl Failover {
         let pulse = Pulse::new();
         let door = Door { commands: sender, waker: Arc::clone(&waker) };
         let seams = Seams { commands, waker, notices, pulse: pulse.clone() };
+        let interval = setup.settings.machine.interval;
         let (driver, report) = Driver::new(setup, seams)?;
         let thread = thread::Builder::new().name("failover".to_owned()).spawn(|| driver.run())?;
-        Ok((Self { door, report, pulse, thread: Some(thread) }, noticed))
+        Ok((Self { door, report, pulse, interval, thread: Some(thread) }, noticed))
     }
 
     /// What it says of itself; it can be waited for changes of.
     #[must_use]
     pub fn report(&self) -> watch::Receiver<Report> {
         self.report.clone()
+    }
+
+    /// From one advertisement to the next.
+    #[must_use]
+    pub const fn interval(&self) -> Interval {
+        self.interval
     }
 
     /// What is to beat as long as the daemon's loop comes round.
@@ -179,7 +187,8 @@ impl Failover {
     }
 
     /// Goes by other settings from now on.
-    pub fn reconfigure(&self, settings: Settings) {
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.interval = settings.machine.interval;
         self.door.tell(Command::Configure(Box::new(settings)));
     }
 

@@ -56,7 +56,7 @@ impl Driver {
             }
         };
         self.ears.received += 1;
-        self.note_peer(source, &advert, now);
+        self.note_peer(source, datagram.way, &advert, now);
         Some(Heard {
             priority: advert.priority,
             interval: advert.interval,
@@ -93,7 +93,14 @@ impl Driver {
         }
     }
 
-    fn note_peer(&mut self, source: IpAddr, advert: &Advert, now: Instant) {
+    fn note_peer(
+        &mut self,
+        source: IpAddr,
+        way: Option<usize>,
+        advert: &Advert,
+        now: Instant,
+    ) {
+        let link = way.map_or(0, |way| self.wire.link(way));
         let named: BTreeSet<_> = packet::named(&self.vips, source).copied().collect();
         let has_other_vips = advert.addresses.iter().copied().collect::<BTreeSet<_>>() != named;
         let Advert { priority, interval, .. } = *advert;
@@ -108,6 +115,7 @@ impl Driver {
         *peer = Peer {
             last: Some((report::Heard { priority, interval }, now)),
             adverts: peer.adverts + 1,
+            link,
             has_other_vips,
         };
         if is_new {

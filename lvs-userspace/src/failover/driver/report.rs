@@ -69,6 +69,8 @@ pub struct Peer {
     pub last: Option<(Heard, Instant)>,
     /// How many have come.
     pub adverts: u64,
+    /// Index of the interface that it is heard on; 0 if the routes say where it is.
+    pub link: u32,
     /// Whether it names other addresses than this one answers for.
     pub has_other_vips: bool,
 }

@@ -30,7 +30,7 @@ use crate::{
     failover::{
         Order,
         auth::{Signer, Verifier},
-        machine::{Effect, Event, Machine, State},
+        machine::{Change, Edge, Effect, Event, Machine, State},
         packet::{Advert, Checksum},
         settings::Ways,
     },
@@ -41,6 +41,11 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// So often in a row an advertisement must have gone out by no way until there is none.
 const MUTE: u32 = 2;
+
+/// When another has given way, connections that it did not tell of in time are not reset for so long: an
+/// interval, within these.
+const SHORTEST_HOLD: Duration = Duration::from_millis(20);
+const LONGEST_HOLD: Duration = Duration::from_millis(500);
 
 /// So long it is silent after that, unless there was no way and is one now.
 const RETRY: Duration = Duration::from_secs(10);
@@ -70,6 +75,8 @@ pub(super) struct Driver {
     unheard: u32,
     /// When advertisements are tried again, unless it is seen before that there is a way again.
     retry: Option<Instant>,
+    /// Why the role was claimed the last time.
+    claimed: Option<Edge>,
     late: u64,
     takeovers: u64,
     lateness: Complaints,
@@ -101,6 +108,7 @@ impl Driver {
             wrong: Wrong::default(),
             unheard: 0,
             retry: None,
+            claimed: None,
             late: 0,
             takeovers: 0,
             lateness: Complaints::default(),
@@ -286,9 +294,24 @@ impl Driver {
                 }
             }
             Effect::Changed(change) => {
-                self.takeovers += u64::from(change.to == State::Master);
+                self.changed(change, now);
                 self.notice(Notice::Changed(change, self.wrong.reasons()));
             }
+        }
+    }
+
+    fn changed(&mut self, Change { to, edge, .. }: Change, now: Instant) {
+        match to {
+            State::Claim => self.claimed = Some(edge),
+            State::Master => {
+                self.takeovers += 1;
+                // Who was silent tells nothing any more.
+                if self.settings.is_told && self.claimed != Some(Edge::MasterSilent) {
+                    let interval = self.settings.machine.interval.duration();
+                    self.lease.hold_strays(now + interval.clamp(SHORTEST_HOLD, LONGEST_HOLD));
+                }
+            }
+            State::Init | State::Backup | State::Fault => {}
         }
     }
 

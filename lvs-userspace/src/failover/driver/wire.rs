@@ -188,6 +188,12 @@ impl Wire {
         self.ways.get_mut(way)?.ends(now).ok().map(|ends| ends.source)
     }
 
+    /// Index of the interface that a way goes out of; 0 if the routes decide.
+    pub(super) fn link(&self, way: usize) -> u32 {
+        let way = self.ways.get(way);
+        way.and_then(|it| it.interface.as_ref()).map_or(0, |(_, index)| *index)
+    }
+
     /// What has come since the last time.
     pub(super) fn receive(&self) -> Vec<Datagram> {
         let mut received = Vec::new();

@@ -7,11 +7,23 @@ use serde::{Deserialize, Serialize};
 
 /// What this director is.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It takes no part: it has not started, or is stopping.
+    #[default]
     Init,
     /// It listens, and is there when the master is not.
     Backup,

@@ -1,0 +1,283 @@
+//! What a follower is told: everything, then what is new, and now and then again what goes on.
+
+use std::{
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{
+        broadcast::{
+            self,
+            error::{RecvError, TryRecvError},
+        },
+        mpsc, watch,
+    },
+    task::spawn_local,
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    Status, Subscriber,
+    message::{self, Message, all_told},
+    peer::{PeerError, Reader, Writer, meet},
+    record,
+    run::{Shared, TICK},
+    seal::Speaker,
+    tell::{Batch, all_templates, connection, template_record},
+};
+use crate::dataplane::store::Cursor;
+
+/// So many may follow at a time.
+const MOST: usize = 8;
+/// Buckets that are looked at at once: 768 connections at most, a millisecond.
+const BUCKETS: usize = 256;
+/// Templates that are looked at at once.
+const TEMPLATES: usize = 256;
+/// A clock of about a second can be off by so much, twice.
+const CLOCKS: Duration = Duration::from_secs(3);
+
+/// Takes in followers for as long as it is polled.
+pub(super) async fn listen(shared: Rc<Shared>, listener: TcpListener) {
+    loop {
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // Of this process or the other end; the next is another.
+            Err(error) => {
+                warn!(%error, "can't take in a director that wants to follow");
+                tokio::time::sleep(TICK).await;
+                continue;
+            }
+        };
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        if let Some(reason) = refusal(&shared, address) {
+            warn!(%address, reason, "refused one that wants to follow this director's connections");
+            continue;
+        }
+        let shared = Rc::clone(&shared);
+        spawn_local(async move {
+            let Err(error) = serve(&shared, stream, address).await;
+            let was_there = shared.leave(address);
+            if was_there {
+                info!(%address, %error, "a director follows no more");
+            } else {
+                warn!(%address, %error, "one that wanted to follow this director's connections did not");
+            }
+        });
+    }
+}
+
+fn refusal(shared: &Shared, address: SocketAddr) -> Option<&'static str> {
+    let settings = shared.settings();
+    if shared.subscribers() >= MOST {
+        return Some("too many follow already");
+    }
+    let is_stranger = settings.keys.is_none()
+        && settings.peers.as_ref().is_some_and(|it| !it.contains(&address.ip()));
+    is_stranger.then_some("it is none of the [failover] peers")
+}
+
+/// Until the conversation ends, one way or another.
+async fn serve(
+    shared: &Rc<Shared>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> Result<std::convert::Infallible, PeerError> {
+    let mut settings = shared.watch_settings();
+    let keys = settings.borrow_and_update().keys.clone();
+    let (mut reader, writer) = meet(stream, keys, Speaker::Server).await?;
+    // Before it has proved who it is, it is told nothing.
+    let status = status(&reader.receive().await?)?;
+    info!(%address, director = status.name, "a director follows this one's connections");
+    let batches = shared.join(Subscriber {
+        address,
+        since: Instant::now(),
+        is_in_sync: false,
+        status,
+    });
+    let (sender, statuses) = mpsc::channel(1);
+    let mut ears = spawn_local(hear(reader, sender));
+    let mut voice = Voice { shared, writer, batches, address };
+    let result = tokio::select! {
+        result = voice.speak(statuses) => result,
+        ended = &mut ears => Err(match ended {
+            Ok(error) => error,
+            Err(error) => std::io::Error::other(error).into(),
+        }),
+        // With other keys, say, it is another conversation.
+        _ = settings.changed() => Err(std::io::Error::other("the configuration has changed").into()),
+    };
+    ears.abort();
+    result
+}
+
+fn status(message: &[u8]) -> Result<Status, PeerError> {
+    match Message::decode(message) {
+        Some(Message::Status(status)) => Ok(status),
+        Some(Message::Records(_) | Message::AllTold) | None => Err(PeerError::Nonsense),
+    }
+}
+
+/// A follower says what it is, again and again.
+async fn hear(mut reader: Reader, statuses: mpsc::Sender<Status>) -> PeerError {
+    loop {
+        let status = match reader.receive().await {
+            Ok(message) => status(&message),
+            Err(error) => Err(error),
+        };
+        match status {
+            // An earlier one that was not looked at yet says as much.
+            Ok(status) => drop(statuses.try_send(status)),
+            Err(error) => return error,
+        }
+    }
+}
+
+struct Voice<'a> {
+    shared: &'a Rc<Shared>,
+    writer: Writer,
+    batches: broadcast::Receiver<Batch>,
+    address: SocketAddr,
+}
+
+/// What has become of a part.
+enum Went {
+    Well,
+    /// It was too slow: something was left out.
+    Behind,
+}
+
+impl Voice<'_> {
+    async fn speak(
+        &mut self,
+        mut statuses: mpsc::Receiver<Status>,
+    ) -> Result<std::convert::Infallible, PeerError> {
+        loop {
+            let began = Instant::now();
+            self.shared.in_sync(self.address, false);
+            self.writer.send(&self.shared.local().encode()).await?;
+            if matches!(self.everything(Duration::MAX).await?, Went::Behind)
+                || matches!(self.clients().await?, Went::Behind)
+            {
+                self.behind();
+                continue;
+            }
+            self.writer.send(&all_told()).await?;
+            self.shared.in_sync(self.address, true);
+            debug!(address = %self.address, took = ?began.elapsed(), "a follower was told everything");
+            self.go_on(&mut statuses, began).await?;
+            self.behind();
+        }
+    }
+
+    fn behind(&self) {
+        self.shared.resync();
+        info!(address = %self.address, "a follower was too slow; it is told everything again");
+    }
+
+    /// All connections that were seen within a time, and between them what is new.
+    async fn everything(&mut self, within: Duration) -> Result<Went, PeerError> {
+        let mut cursor = Cursor::default();
+        loop {
+            let mut records = Vec::new();
+            let (mut count, names) = (0, self.shared.names());
+            let more = self.shared.store.walk(&mut cursor, BUCKETS, within, Instant::now(), &mut |known| {
+                if let Some(record) = connection(known, &names) {
+                    record.encode(&mut records);
+                    count += 1;
+                }
+            });
+            self.records(&records, count).await?;
+            if matches!(self.news().await?, Went::Behind) {
+                return Ok(Went::Behind);
+            }
+            if !more {
+                return Ok(Went::Well);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Where clients stay.
+    async fn clients(&mut self) -> Result<Went, PeerError> {
+        let shared = Rc::clone(self.shared);
+        let mut templates = all_templates(&shared.templates).peekable();
+        while templates.peek().is_some() {
+            let (mut records, mut count) = (Vec::new(), 0);
+            let (now, names) = (Instant::now(), shared.names());
+            for template in templates.by_ref().take(TEMPLATES) {
+                if let Some(record) = template_record(&shared.store, &names, template, now) {
+                    record.encode(&mut records);
+                    count += 1;
+                }
+            }
+            self.records(&records, count).await?;
+            if matches!(self.news().await?, Went::Behind) {
+                return Ok(Went::Behind);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(Went::Well)
+    }
+
+    /// All that is new by now.
+    async fn news(&mut self) -> Result<Went, PeerError> {
+        loop {
+            match self.batches.try_recv() {
+                Ok(batch) => self.writer.send(&message::records(&batch)).await?,
+                Err(TryRecvError::Lagged(_)) => return Ok(Went::Behind),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return Ok(Went::Well),
+            }
+        }
+    }
+
+    async fn records(&mut self, records: &[u8], count: u64) -> Result<(), PeerError> {
+        const { assert!(record::LONGEST * 3 * BUCKETS < message::LONGEST) };
+        if count > 0 {
+            self.shared.told(count);
+            self.writer.send(&message::records(records)).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells what is new as it comes, and what goes on, until it was too slow.
+    async fn go_on(
+        &mut self,
+        statuses: &mut mpsc::Receiver<Status>,
+        began: Instant,
+    ) -> Result<(), PeerError> {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_round = began;
+        loop {
+            tokio::select! {
+                biased;
+                batch = self.batches.recv() => match batch {
+                    Ok(batch) => self.writer.send(&message::records(&batch)).await?,
+                    Err(RecvError::Lagged(_)) => return Ok(()),
+                    Err(RecvError::Closed) => {
+                        return Err(std::io::Error::other("this director stops").into());
+                    }
+                },
+                Some(status) = statuses.recv() => self.shared.heard(self.address, status),
+                _ = tick.tick() => {
+                    self.writer.send(&self.shared.local().encode()).await?;
+                    let now = Instant::now();
+                    if now.duration_since(last_round) >= self.shared.settings().refresh {
+                        let within = now.duration_since(last_round) + CLOCKS;
+                        last_round = now;
+                        if matches!(self.everything(within).await?, Went::Behind) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Watches for another configuration.
+pub(super) type SettingsWatch = watch::Receiver<std::sync::Arc<super::Settings>>;
