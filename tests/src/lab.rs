@@ -17,8 +17,10 @@ mod capture;
 mod connection;
 mod host;
 mod lock;
+pub mod long_file;
 mod lvsd;
 mod network;
+mod pair;
 mod process;
 mod real_server;
 mod status;
@@ -40,6 +42,7 @@ pub use self::{
     connection::Connection,
     host::Host,
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
+    pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
     real_server::RealServer,
     status::{Part, status},
