@@ -15,6 +15,7 @@
 mod bpf;
 mod capture;
 mod connection;
+mod harm;
 mod host;
 mod lock;
 pub mod long_file;
@@ -40,6 +41,7 @@ use nix::sys::signal::Signal;
 pub use self::{
     capture::Capture,
     connection::Connection,
+    harm::Harm,
     host::Host,
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     pair::{Pair, PairConfig, other},
