@@ -15,10 +15,13 @@
 mod bpf;
 mod capture;
 mod connection;
+mod harm;
 mod host;
 mod lock;
+pub mod long_file;
 mod lvsd;
 mod network;
+mod pair;
 mod process;
 mod real_server;
 mod status;
@@ -38,8 +41,10 @@ use nix::sys::signal::Signal;
 pub use self::{
     capture::Capture,
     connection::Connection,
+    harm::Harm,
     host::Host,
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
+    pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
     real_server::RealServer,
     status::{Part, status},
