@@ -385,6 +385,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0x5e3b_157f, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0x9f02_9124, "{LAYOUT:#x}");
     }
 }

@@ -572,7 +572,7 @@ fn edits_in_both_ways() {
     std::fs::write(&file, "[director]\n").unwrap();
     let output = run(&format!("restore {}", file.display()));
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains(": director: the key name is missing\n"));
+    assert!(stderr(&output).contains(": director: the key interfaces is missing\n"));
 }
 
 /// Any key of the file, and drain.

@@ -167,10 +167,11 @@ impl Decided {
                 reason: self.reason(),
             });
         }
-        // Only these three come from here; a table of all would be data that BPF has no place for.
+        // Only these four come from here; a table of all would be data that BPF has no place for.
         match self.0 as u32 {
             index if index == Fate::PassedNoService.index() => Err(Fate::PassedNoService),
             index if index == Fate::PassedInactive.index() => Err(Fate::PassedInactive),
+            index if index == Fate::DroppedStray.index() => Err(Fate::DroppedStray),
             _ => Err(Fate::DroppedNoRealServer),
         }
     }

@@ -87,6 +87,8 @@ pub enum LoadError {
 /// The loaded program and its pinned maps. Until it is told to [stay](Self::stay), dropping it takes
 /// away all that it has made.
 pub struct BpfDataplane {
+    /// Kept open: a program that is loaded later on knows it by the number of its file.
+    _settings: Array<MapData, Abi<Settings>>,
     services: HashMap<MapData, Abi<abi::ServiceKey>, Abi<abi::Service>>,
     real_servers: Array<MapData, Abi<abi::RealServer>>,
     slots: Array<MapData, u32>,
@@ -181,6 +183,7 @@ impl BpfDataplane {
         store.tell(false, false);
         store.schedule_until(None);
         Ok(Self {
+            _settings: settings,
             lease,
             store,
             services: take(&mut ebpf, names::SERVICES)?,

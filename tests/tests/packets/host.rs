@@ -21,7 +21,11 @@ use lvs_common::{
 };
 use lvs_userspace::dataplane::Tables;
 
-use crate::{Lease, Runner, cases, check, world};
+use crate::{
+    Lease, Runner, cases, check,
+    told::{Subject, Told},
+    world,
+};
 use buckets::HostBucket;
 
 /// Buckets of each table: few, so that flows meet.
@@ -42,9 +46,7 @@ pub struct HostTables {
     services: RefCell<HashMap<u32, Traffic>>,
     real_servers: RefCell<HashMap<u32, Traffic>>,
     fates: RefCell<HashMap<Fate, u64>>,
-    /// Connections of which lvsd was told: their tables, and the ports of client and service.
-    pub told: RefCell<Vec<(Table, ([u8; 2], [u8; 2]))>>,
-    pub told_templates: RefCell<Vec<TemplateKey>>,
+    told: RefCell<Told>,
 }
 
 impl HostTables {
@@ -89,7 +91,6 @@ impl HostTables {
             real_servers: RefCell::default(),
             fates: RefCell::default(),
             told: RefCell::default(),
-            told_templates: RefCell::default(),
             tables,
         }
     }
@@ -132,8 +133,12 @@ macro_rules! family {
             }
 
             fn tell(&self, flow: &Flow<$address>, table: Table) {
-                let ports = (flow.key.client_port, flow.key.port);
-                self.told.borrow_mut().push((table, ports));
+                let mut told = self.told.borrow_mut();
+                let told = match table {
+                    Table::Established => &mut told.changes,
+                    Table::HalfOpen => &mut told.beginnings,
+                };
+                told.push(Subject::Connection(u16::from_be_bytes(flow.key.client_port)));
             }
 
             fn find(&self, flow: &Flow<$address>, segment: Segment, table: Table) -> u64 {
@@ -226,8 +231,8 @@ impl forward::Tables for HostTables {
         self.templates.borrow_mut().insert(*key, template);
     }
 
-    fn tell_template(&self, key: &TemplateKey) {
-        self.told_templates.borrow_mut().push(*key);
+    fn tell_template(&self, _: &TemplateKey) {
+        self.told.borrow_mut().changes.push(Subject::Client);
     }
 
     fn fragment(&self, key: &FragmentKey) -> Option<u32> {
@@ -312,6 +317,22 @@ impl Runner for HostTables {
         let until = |yes| if yes { self.jiffies.get() } else { self.jiffies.get() - 1 };
         self.settings.active_until = until(lease != Lease::Over);
         self.settings.answers_until = until(lease == Lease::Whole);
+    }
+
+    fn listen(&mut self, tells: u32) {
+        self.settings.tells = tells;
+    }
+
+    fn told(&mut self) -> Told {
+        self.told.take()
+    }
+
+    fn follow(&mut self, is_followed: bool) {
+        self.settings.scheduled_until = if is_followed { u64::MAX } else { self.jiffies.get() - 1 };
+    }
+
+    fn hold_strays(&mut self, holds: bool) {
+        self.settings.strays_until = if holds { self.jiffies.get() } else { 0 };
     }
 
     fn fate(&self, fate: Fate) -> u64 {

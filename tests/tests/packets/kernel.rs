@@ -8,7 +8,7 @@ use std::{
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use lvs_common::{
-    abi::Traffic,
+    abi::{Traffic, tells},
     fate::Fate,
     forward::{Explanation, Verdict},
     limits,
@@ -16,8 +16,9 @@ use lvs_common::{
 use lvs_userspace::{
     dataplane::{
         Dataplane as _, Placement, Tables,
-        bpf::{BpfDataplane, Sizes},
+        bpf::{self, BpfDataplane, Change, Sizes},
         plan,
+        store::FlowName,
     },
     model::Scheduler,
 };
@@ -25,12 +26,14 @@ use lvs_userspace::{
 use crate::{
     Lease, Runner, cases, check, explained, frames as f, laws,
     services::{self, place, service},
+    told::{self, Subject, Told},
     world,
 };
 
 /// The real program with the real maps, and no interface.
 struct Kernel {
     dataplane: BpfDataplane,
+    told: bpf::Told,
     _far: FarInterface,
 }
 
@@ -70,8 +73,26 @@ impl Kernel {
         for write in plan(&world::tables(), &Tables::default()) {
             dataplane.write(&write).expect("a write to a map");
         }
-        Self { dataplane, _far: far }
+        let told = dataplane.told().expect("the rings");
+        Self { dataplane, told, _far: far }
     }
+}
+
+/// All that a ring holds.
+fn read(ring: &mut bpf::Ring) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    while let Some(change) = ring.next() {
+        subjects.push(match change.expect("something that is known") {
+            Change::Connection(FlowName::V4(flow)) => port(flow.key.client_port),
+            Change::Connection(FlowName::V6(flow)) => port(flow.key.client_port),
+            Change::Template(_) => Subject::Client,
+        });
+    }
+    subjects
+}
+
+fn port(bytes: [u8; 2]) -> Subject {
+    Subject::Connection(u16::from_be_bytes(bytes))
 }
 
 impl Runner for Kernel {
@@ -112,6 +133,28 @@ impl Runner for Kernel {
         }
     }
 
+    fn listen(&mut self, tells: u32) {
+        let wants = |bit| tells & bit != 0;
+        self.told.store.tell(wants(tells::CHANGES), wants(tells::BEGINNINGS));
+    }
+
+    fn told(&mut self) -> Told {
+        let bpf::Told { changes, beginnings, .. } = &mut self.told;
+        Told { changes: read(changes), beginnings: read(beginnings) }
+    }
+
+    fn follow(&mut self, is_followed: bool) {
+        let over = Instant::now() - Duration::from_millis(20);
+        self.told.store.schedule_until((!is_followed).then_some(over));
+    }
+
+    fn hold_strays(&mut self, holds: bool) {
+        let hour = Duration::from_secs(3600);
+        let now = Instant::now();
+        let until = if holds { now + hour } else { now - Duration::from_millis(20) };
+        self.dataplane.lease().hold_strays(until);
+    }
+
     fn fate(&self, fate: Fate) -> u64 {
         self.dataplane.fate(fate).expect("a counter")
     }
@@ -146,6 +189,21 @@ fn kernel_share_is_exact() {
 #[test]
 fn kernel_goes_by_its_lease() {
     laws::it_goes_by_its_lease(&mut Kernel::new("lease"));
+}
+
+#[test]
+fn kernel_tells_what_is_new() {
+    told::it_tells_what_is_new(&mut Kernel::new("told"));
+}
+
+#[test]
+fn kernel_goes_untold_where_another_would_guess() {
+    told::untold_it_goes_where_another_would_guess(&mut Kernel::new("untold"));
+}
+
+#[test]
+fn kernel_does_not_reset_what_may_be_told_of() {
+    told::what_may_be_told_of_is_not_reset(&mut Kernel::new("strays"));
 }
 
 #[test]

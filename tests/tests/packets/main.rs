@@ -13,6 +13,7 @@ mod kernel;
 mod laws;
 mod services;
 mod shares;
+mod told;
 mod world;
 
 use cases::{Case, Expected};
@@ -21,6 +22,7 @@ use lvs_common::{
     fate::Fate,
     forward::{Explanation, Verdict},
 };
+use told::Told;
 
 /// What the lease allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,14 @@ trait Runner {
     fn explain(&mut self, frame: &[u8]) -> Option<Explanation>;
     /// Gives it a lease.
     fn lease(&mut self, lease: Lease);
+    /// Has it tell lvsd of this from now on: bits of [`tells`](lvs_common::abi::tells).
+    fn listen(&mut self, tells: u32);
+    /// What it has told since the last time.
+    fn told(&mut self) -> Told;
+    /// Whether another director is told of new connections.
+    fn follow(&mut self, is_followed: bool);
+    /// Whether another director may still tell of connections.
+    fn hold_strays(&mut self, holds: bool);
     /// How many packets met a fate.
     fn fate(&self, fate: Fate) -> u64;
     /// What went to a real server of the [`world`].
