@@ -197,6 +197,15 @@ impl Director {
         self.checks().all(|(target, _)| self.health(&target) != Health::Checking)
     }
 
+    /// Whether it is known where each real server is that is not down.
+    #[must_use]
+    pub fn knows_ways(&self) -> bool {
+        self.all().all(|(service, it)| {
+            let target = Target { service: service.id, real_server: it.address };
+            self.neighbours.contains_key(&it.address) || self.health(&target) == Health::Down
+        })
+    }
+
     /// Every real server that is to be checked, and how.
     pub fn checks(&self) -> impl Iterator<Item = (Target, &Check)> {
         self.all().filter_map(|(service, real_server)| {

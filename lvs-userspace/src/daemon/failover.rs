@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -62,6 +62,9 @@ pub enum FailoverError {
     Sync(#[from] SyncError),
 }
 
+/// So long a director that comes back waits for real servers that it can't reach.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// So long a stop is put off at most, for connections that are still told of.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(3);
 
@@ -87,6 +90,8 @@ pub(super) struct Role {
     quorums: Vec<(usize, ServiceId, bool)>,
     vips: Vec<IpAddr>,
     is_warm: bool,
+    /// Since when it would be ready if it knew the ways to its real servers.
+    without_ways: Option<Instant>,
     is_ready: bool,
     /// Why the role was claimed the last time.
     claimed: Option<Edge>,
@@ -134,6 +139,7 @@ impl Role {
             quorums,
             vips,
             is_warm: false,
+            without_ways: None,
             is_ready: false,
             claimed: None,
         };
@@ -145,7 +151,7 @@ impl Role {
         self.failover.pulse().beat();
         self.is_warm |= director.is_warm();
         let knows_all = self.sync.as_ref().is_none_or(|it| it.report().borrow().is_in_sync());
-        let is_ready = self.is_warm && knows_all;
+        let is_ready = self.is_warm && knows_all && self.knows_ways(director, Instant::now());
         if std::mem::replace(&mut self.is_ready, is_ready) != is_ready {
             self.failover.set_ready(is_ready);
         }
@@ -156,6 +162,18 @@ impl Role {
                 self.failover.set_track(*number, wrong);
             }
         }
+    }
+
+    /// Whether it can reach its real servers; after a while it must do without some. The kernel forgets
+    /// where they are when a link goes down.
+    fn knows_ways(&mut self, director: &Director, now: Instant) -> bool {
+        let is_at_fault = self.failover.report().borrow().state == State::Fault;
+        if is_at_fault || director.knows_ways() {
+            self.without_ways = None;
+            return !is_at_fault;
+        }
+        let since = *self.without_ways.get_or_insert(now);
+        now.duration_since(since) >= PATIENCE
     }
 
     /// What the numbers in the maps stand for from now on.
