@@ -23,6 +23,7 @@ mod lvsd;
 mod network;
 mod pair;
 mod process;
+mod raw_socket;
 mod real_server;
 mod status;
 mod web;
@@ -46,6 +47,7 @@ pub use self::{
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
+    raw_socket::RawSocket,
     real_server::RealServer,
     status::{Part, status},
 };
