@@ -17,12 +17,14 @@ mod capture;
 mod connection;
 mod harm;
 mod host;
+mod hurry;
 mod lock;
 pub mod long_file;
 mod lvsd;
 mod network;
 mod pair;
 mod process;
+mod raw_socket;
 mod real_server;
 mod status;
 mod web;
@@ -43,9 +45,11 @@ pub use self::{
     connection::Connection,
     harm::Harm,
     host::Host,
+    hurry::hurry,
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
+    raw_socket::RawSocket,
     real_server::RealServer,
     status::{Part, status},
 };
@@ -161,6 +165,12 @@ impl Lab {
         let at = Host::REAL_SERVERS.iter().position(|it| *it == host);
         let server = at.and_then(|at| self.web_servers.get_mut(at));
         server.with_context(|| format!("{host} has no web server"))?.signal(signal)
+    }
+
+    /// Gives the web servers real-time priority, so that they answer at once whatever else the machine does.
+    pub fn hurry_web_servers(&self) -> Result<()> {
+        let mut servers = self.web_servers.iter();
+        servers.try_for_each(|it| hurry(it.pid())).context("real-time priority for web servers")
     }
 
     /// Starts the web server of a real server again.
