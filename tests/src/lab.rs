@@ -61,9 +61,20 @@ const DIRECTORY: &str = "/run/lvs/lab";
 const BPF_FILE_SYSTEM: &str = "/sys/fs/bpf";
 
 /// Programs of the machine that the lab runs.
-const TOOLS: [&str; 12] = [
-    "aiosmtpd", "bpftool", "bridge", "curl", "dnsmasq", "ethtool", "ip", "nginx", "nsenter",
-    "ping", "tc", "tcpdump",
+const TOOLS: [&str; 13] = [
+    "aiosmtpd",
+    "bpftool",
+    "bridge",
+    "curl",
+    "dnsmasq",
+    "ethtool",
+    "ip",
+    "keepalived",
+    "nginx",
+    "nsenter",
+    "ping",
+    "tc",
+    "tcpdump",
 ];
 
 /// How a [`Lab`] is brought up.
