@@ -16,6 +16,7 @@ mod bpf;
 mod capture;
 mod connection;
 mod host;
+mod keepalived;
 mod lock;
 mod lvsd;
 mod network;
@@ -39,6 +40,7 @@ pub use self::{
     capture::Capture,
     connection::Connection,
     host::Host,
+    keepalived::{Instance, Keepalived, keepalived_config},
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     process::{Process, wait_for},
     real_server::RealServer,
