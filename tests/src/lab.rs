@@ -18,8 +18,10 @@ mod connection;
 mod host;
 mod keepalived;
 mod lock;
+pub mod long_file;
 mod lvsd;
 mod network;
+mod pair;
 mod process;
 mod real_server;
 mod status;
@@ -42,6 +44,7 @@ pub use self::{
     host::Host,
     keepalived::{Instance, Keepalived, keepalived_config},
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
+    pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
     real_server::RealServer,
     status::{Part, status},

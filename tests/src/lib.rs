@@ -1,5 +1,7 @@
 //! What the tests of lvs-xdp share, and xtask with them.
 //!
 //! [`lab`] is a whole small network on one machine: a client, two directors, three real servers.
+//! [`failover`] measures what it costs the client that one director takes over from the other.
 
+pub mod failover;
 pub mod lab;

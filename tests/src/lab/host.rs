@@ -117,20 +117,20 @@ impl Host {
     }
 
     pub(super) fn within<T: Send>(self, f: impl FnOnce() -> T + Send) -> Result<T> {
+        // A thread of its own, because the namespace is the thread's until it ends.
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| self.enter().map(|()| f()));
+            thread.join().unwrap_or_else(|_| Err(anyhow!("panicked in the network of {self}")))
+        })
+    }
+
+    /// Has the thread that calls this in the host's network from now on.
+    pub fn enter(self) -> Result<()> {
         let path = namespace_file(&self.namespace());
         let namespace =
             File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        // A thread of its own, because the namespace is the thread's until it ends.
-        thread::scope(|scope| {
-            scope
-                .spawn(|| {
-                    setns(&namespace, CloneFlags::CLONE_NEWNET)
-                        .with_context(|| format!("cannot enter {}", path.display()))?;
-                    Ok(f())
-                })
-                .join()
-                .unwrap_or_else(|_| Err(anyhow!("panicked in the network of {self}")))
-        })
+        setns(&namespace, CloneFlags::CLONE_NEWNET)
+            .with_context(|| format!("cannot enter {}", path.display()))
     }
 }
 

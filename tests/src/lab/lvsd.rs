@@ -96,6 +96,11 @@ pub fn program(name: &str) -> Result<PathBuf> {
         })
 }
 
+/// Where the lvsd of a host logs to.
+pub(super) fn log(host: Host) -> PathBuf {
+    Path::new(DIRECTORY).join(format!("{host}.log"))
+}
+
 /// What an lvsd on `host` has set up and not removed, in words; empty when nothing is left of it.
 pub fn traces(host: Host) -> Result<Vec<String>> {
     let mut traces = Vec::new();
@@ -148,7 +153,7 @@ impl LvsdCommand {
             bpffs: host.bpffs(),
             wrapper: Vec::new(),
             arguments: Vec::new(),
-            log: Path::new(DIRECTORY).join(format!("{host}.log")),
+            log: log(host),
         })
     }
 
@@ -258,14 +263,14 @@ impl Lvsd {
         fate.and_then(|fate| fate["packets"].as_u64()).with_context(|| format!("no fate {name}"))
     }
 
+    /// Runs lvsctl against it.
+    pub fn lvsctl(&self, arguments: &[&str]) -> Result<Output> {
+        output(Command::new(program("lvsctl")?).arg("--socket").arg(&self.socket).args(arguments))
+    }
+
     /// What lvsctl says to this, as JSON.
     fn ask(&self, verb: &str) -> Result<Value> {
-        let output = output(
-            Command::new(program("lvsctl")?)
-                .arg("--socket")
-                .arg(&self.socket)
-                .args([verb, "--json"]),
-        )?;
+        let output = self.lvsctl(&[verb, "--json"])?;
         ensure!(
             output.status.success(),
             "lvsctl {verb} --json: {}: {}",

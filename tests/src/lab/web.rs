@@ -4,10 +4,11 @@ use std::{fs, net::SocketAddr, net::TcpStream, path::Path, process::Stdio, time:
 
 use anyhow::{Context, Result, bail};
 
-use super::{DIRECTORY, Host, process::Process, wait_for};
+use super::{DIRECTORY, Host, long_file, process::Process, wait_for};
 
 /// Starts all of them and waits until they answer.
 pub(super) fn start() -> Result<Vec<Process>> {
+    long_file::write(&Path::new(DIRECTORY).join("long"))?;
     let mut servers = Vec::new();
     for host in Host::REAL_SERVERS {
         servers.push((host, spawn(host)?));
@@ -58,6 +59,7 @@ http {{
     listen 80 reuseport backlog=4096;
     listen [::]:80;
     location / {{ return 200 \"{host}\\n\"; }}
+    location = /long {{ alias {DIRECTORY}/long; limit_rate 1m; }}
   }}
 }}
 "
