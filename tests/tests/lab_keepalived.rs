@@ -4,12 +4,20 @@
 //! lvsd is on the director and keepalived on the standby; which of them is to be master their priorities
 //! say. keepalived has no IPVS here: it takes the VIPs, and nothing is behind them.
 
-use std::{net::IpAddr, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
-use lvs_tests::lab::{
-    Host, Instance, Keepalived, Lab, Lvsd, Options, VIP, VIP_V6, config_of_both, keepalived_config,
-    wait_for,
+use lvs_tests::{
+    failover::{Claim, Plan, Trial},
+    lab::{
+        Host, Instance, Keepalived, Lab, Lvsd, Options, VIP, VIP_V6, config_of_both,
+        keepalived_config, wait_for,
+    },
 };
 
 const VRID: u8 = 26;
@@ -224,12 +232,38 @@ impl Pair {
         Ok(())
     }
 
+    /// Watches who answers for a VIP; all else is as good as nothing.
+    fn watch(&self) -> Result<Trial> {
+        let vip = self.way.vips().into_iter().next().context("no VIP")?;
+        let plan = Plan { rate: 1, connections: 0, download: None, ..Plan::to(vip) };
+        Trial::start(Host::Client, &plan)
+    }
+
     /// What both have to say.
     fn story(&self) -> String {
         let lvsd = self.lvsd.as_ref().map(Lvsd::log).unwrap_or_default();
         let keepalived = self.keepalived.as_ref().map(Keepalived::log).unwrap_or_default();
         format!("lvsd said:\n{lvsd}\nkeepalived said:\n{keepalived}")
     }
+}
+
+/// The longest time for which questions were answered by two. keepalived takes a living master's VIPs
+/// before that one has heard of it, so there may be a moment.
+fn two_answer(claims: &[Claim]) -> Duration {
+    let mut first = BTreeMap::new();
+    let mut longest = Duration::ZERO;
+    let mut episode: Option<(Instant, Instant)> = None;
+    for claim in claims {
+        let Some(question) = claim.answers else { continue };
+        if *first.entry(question).or_insert(claim.mac) == claim.mac {
+            continue;
+        }
+        let began = episode.filter(|(_, to)| claim.at.duration_since(*to) < 3 * INTERVAL);
+        let began = began.map_or(claim.at, |(from, _)| from);
+        episode = Some((began, claim.at));
+        longest = longest.max(claim.at.duration_since(began));
+    }
+    longest
 }
 
 fn adverts(frames: &[String]) -> Result<Vec<Advert>> {
@@ -254,6 +288,7 @@ fn every_change(way: Way) -> Result<()> {
     pair.wait_until_master(Host::Director)?;
     pair.ask()?;
     pair.was_understood()?;
+    let watch = pair.watch()?;
     pair.take_over(End::Stopped, LOW)?;
     // lvsd preempts.
     pair.start_lvsd(HIGH, "")?;
@@ -270,7 +305,10 @@ fn every_change(way: Way) -> Result<()> {
     pair.start_keepalived(HIGHEST, "")?;
     pair.wait_until_master(Host::Standby)?;
     pair.was_understood()?;
-    pair.take_over(End::Killed, HIGH)
+    pair.take_over(End::Killed, HIGH)?;
+    let longest = two_answer(&watch.records()?.claims);
+    ensure!(longest < INTERVAL, "two answered for {longest:?}");
+    Ok(())
 }
 
 #[test]
