@@ -15,6 +15,7 @@
 mod bpf;
 mod capture;
 mod connection;
+mod harm;
 mod host;
 mod keepalived;
 mod lock;
@@ -41,6 +42,7 @@ use nix::sys::signal::Signal;
 pub use self::{
     capture::Capture,
     connection::Connection,
+    harm::Harm,
     host::Host,
     keepalived::{Instance, Keepalived, keepalived_config},
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},

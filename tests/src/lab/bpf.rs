@@ -5,6 +5,7 @@
 //!   drivers/net/veth.c); else they lie there until something else comes.
 //! - **push** and **pop**, for tc, put a host's frames into a VLAN and take them out: what a VLAN
 //!   interface does, for kernels that have none.
+//! - **deaf**, for tc, lets no advertisement of VRRP through.
 
 use anyhow::Result;
 use object::{
@@ -42,6 +43,33 @@ pub(super) fn push(vlan: u16) -> Result<Vec<u8>> {
 pub(super) fn pop() -> Result<Vec<u8>> {
     // bpf_skb_vlan_pop(skb)
     object("tc", &[call(19), set(0, 0), EXIT])
+}
+
+/// Lets everything through but VRRP; section `tc`.
+pub(super) fn deaf() -> Result<Vec<u8>> {
+    const VRRP: i32 = 112;
+    const SHOT: i32 = 2;
+    // Of a packet only these loads know where it is, in R6; what is too short is let through.
+    let half = |at| (0x28, 0, 0, at);
+    let byte = |at| (0x30, 0, 0, at);
+    let skip = |count| (0x05, 0, count, 0);
+    let skip_if = |value, count| (0x15, 0, count, value);
+    let code = [
+        (0xbf, 0x16, 0, 0), // 0: R6 = R1
+        half(12),           // 1
+        skip_if(0x0800, 2), // 2: to 5
+        skip_if(0x86dd, 3), // 3: to 7
+        skip(4),            // 4: to 9
+        byte(14 + 9),       // 5: the protocol of IPv4
+        skip(1),            // 6: to 8
+        byte(14 + 6),       // 7: the next header of IPv6
+        skip_if(VRRP, 2),   // 8: to 11
+        set(0, 0),          // 9
+        EXIT,               // 10
+        set(0, SHOT),       // 11
+        EXIT,               // 12
+    ];
+    object("tc", &code)
 }
 
 fn object(section: &str, code: &[Instruction]) -> Result<Vec<u8>> {

@@ -10,7 +10,7 @@ use super::{Host, Lab, Lvsd, LvsdCommand, config_of_both, process::wait_for};
 /// So long a change of roles may take before it is thought that it never comes.
 const SOON: Duration = Duration::from_secs(20);
 
-/// What both are told.
+/// What both are told; `{host}` stands for the name of each.
 #[derive(Clone, Debug)]
 pub struct PairConfig {
     /// Lines of `[failover]`.
@@ -53,7 +53,7 @@ impl PairConfig {
                 text += &format!("peers = {peers:?}\n");
             }
         }
-        text + more
+        (text + more).replace("{host}", host.name())
     }
 }
 
@@ -78,6 +78,11 @@ impl Lab {
 }
 
 impl Pair {
+    /// What they are told from their next start on.
+    pub fn reconfigure(&mut self, config: PairConfig) {
+        self.config = config;
+    }
+
     /// Starts the one of a host, which must not run.
     pub fn start(&mut self, host: Host) -> Result<()> {
         let lvsd = LvsdCommand::new(host, &self.config.text(host))?.start()?;
