@@ -17,6 +17,7 @@ mod capture;
 mod connection;
 mod harm;
 mod host;
+mod ipvs;
 mod keepalived;
 mod lock;
 pub mod long_file;
@@ -44,6 +45,7 @@ pub use self::{
     connection::Connection,
     harm::Harm,
     host::Host,
+    ipvs::{IpvsPair, keepalived_version},
     keepalived::{Instance, Keepalived, keepalived_config},
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     pair::{Pair, PairConfig, other},
