@@ -18,6 +18,8 @@ mod connection;
 mod harm;
 mod host;
 mod hurry;
+mod ipvs;
+mod keepalived;
 mod lock;
 pub mod long_file;
 mod lvsd;
@@ -46,6 +48,8 @@ pub use self::{
     harm::Harm,
     host::Host,
     hurry::hurry,
+    ipvs::{IpvsPair, keepalived_version},
+    keepalived::{Instance, Keepalived, keepalived_config},
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
@@ -70,9 +74,20 @@ const DIRECTORY: &str = "/run/lvs/lab";
 const BPF_FILE_SYSTEM: &str = "/sys/fs/bpf";
 
 /// Programs of the machine that the lab runs.
-const TOOLS: [&str; 12] = [
-    "aiosmtpd", "bpftool", "bridge", "curl", "dnsmasq", "ethtool", "ip", "nginx", "nsenter",
-    "ping", "tc", "tcpdump",
+const TOOLS: [&str; 13] = [
+    "aiosmtpd",
+    "bpftool",
+    "bridge",
+    "curl",
+    "dnsmasq",
+    "ethtool",
+    "ip",
+    "keepalived",
+    "nginx",
+    "nsenter",
+    "ping",
+    "tc",
+    "tcpdump",
 ];
 
 /// How a [`Lab`] is brought up.

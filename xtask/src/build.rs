@@ -14,7 +14,7 @@ use crate::{bpf, privilege, setup, sh};
 pub(crate) struct Options {
     /// Build lvsd and lvsctl optimised (the BPF program always is)
     #[arg(long)]
-    release: bool,
+    pub(crate) release: bool,
 }
 
 /// Sets up, builds, and gives the directory in which lvsd and lvsctl then are.

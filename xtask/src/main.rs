@@ -42,7 +42,7 @@ enum Verb {
     Test(test::Options),
     /// Put up the lab of network namespaces, take it down, or look at it
     Lab(lab::Options),
-    /// Measure what a packet costs in the kernel, or what checks do
+    /// Measure what a packet costs in the kernel, what checks do, or what a failover costs
     Bench(bench::Options),
     /// Run a command, or the tests of the BPF program, on another kernel in QEMU
     Vm(vm::Options),

@@ -9,7 +9,7 @@ use std::{
 use crate::vm::Kernel;
 
 /// A program that building or the lab calls, and the Debian package that has it.
-pub(crate) const TOOLS: [(&str, &str); 12] = [
+pub(crate) const TOOLS: [(&str, &str); 13] = [
     ("aiosmtpd", "python3-aiosmtpd"),
     ("bpftool", "bpftool"),
     ("bridge", "iproute2"),
@@ -18,6 +18,7 @@ pub(crate) const TOOLS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("dnsmasq", "dnsmasq-base"),
+    ("keepalived", "keepalived"),
     ("nginx", "nginx"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),

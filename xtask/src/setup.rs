@@ -14,6 +14,10 @@ use crate::{
 /// The version of bpf-linker that is installed where there is none.
 const LINKER: &str = "0.13.0";
 
+/// Packages that come with a service, and its name.
+const SERVICES: [(&str, &str); 2] =
+    [("keepalived", "keepalived.service"), ("nginx", "nginx.service")];
+
 /// Sets up the machine and says how it stands.
 pub(crate) fn main() -> Result<()> {
     let toolchain = run()?;
@@ -77,15 +81,16 @@ fn install(packages: &[&str]) -> Result<()> {
     if let Err(error) = sh::run_aside(apt_get(&[]).arg("update")) {
         eprintln!("setup: {error:#}; goes on with the package lists that are there");
     }
-    // The web server is for the lab's namespaces alone: it must not come up on this machine.
-    let nginx = NoService::of("nginx.service", packages.contains(&"nginx"))?;
+    // These are for the lab's namespaces alone: they must not come up on this machine.
+    let services = SERVICES.iter().filter(|(package, _)| packages.contains(package));
+    let services = services.map(|(_, unit)| NoService::of(unit)).collect::<Result<Vec<_>>>()?;
     let variables = [("DEBIAN_FRONTEND", "noninteractive"), ("RUNLEVEL", "1")];
     let installed = sh::run_aside(
         apt_get(&variables)
             .args(["install", "-y", "--no-install-recommends", "--no-remove"])
             .args(packages),
     );
-    nginx.end()?;
+    services.into_iter().try_for_each(NoService::end)?;
     installed.context(
         "install these packages in another way, or, for the BPF program, \
          `rustup toolchain install nightly --component rust-src` and bpf-linker",
@@ -99,8 +104,8 @@ fn install(packages: &[&str]) -> Result<()> {
 struct NoService(Option<&'static str>);
 
 impl NoService {
-    fn of(unit: &'static str, is_installed: bool) -> Result<Self> {
-        if !is_installed || !Path::new("/run/systemd/system").exists() {
+    fn of(unit: &'static str) -> Result<Self> {
+        if !Path::new("/run/systemd/system").exists() {
             return Ok(Self(None));
         }
         systemctl(&["mask", "--runtime", unit])?;

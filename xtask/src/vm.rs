@@ -42,12 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     let Options { kernel, time_limit, command } = options;
     set_up(*kernel)?;
     if command.is_empty() {
-        // Built here, and run in there by this verb.
-        let xtask = env::current_exe().context("cannot tell where xtask is")?;
-        let verb = ["vm", kernel.name(), "--time-limit", &time_limit.to_string(), "--"];
-        let verb = verb.map(str::to_owned).into_iter();
-        let runner: Vec<_> = [xtask.display().to_string()].into_iter().chain(verb).collect();
-        test::kernel_by(&runner)?;
+        test::kernel_by(&runner(*kernel, *time_limit)?)?;
         return Ok(0);
     }
     privilege::elevate()?;
@@ -64,6 +59,13 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     Machine::start(*kernel, &initramfs, directory.path())?.follow(Duration::from_secs(*time_limit))
 }
 
+/// What runs a program that was built here in there: this verb, with its first arguments.
+pub(crate) fn runner(kernel: Kernel, time_limit: u64) -> Result<Vec<String>> {
+    let xtask = env::current_exe().context("cannot tell where xtask is")?;
+    let verb = ["vm", kernel.name(), "--time-limit", &time_limit.to_string(), "--"];
+    Ok([xtask.display().to_string()].into_iter().chain(verb.map(str::to_owned)).collect())
+}
+
 /// Installs and downloads what is missing.
 pub(crate) fn set_up(kernel: Kernel) -> Result<()> {
     // Already done, by the one who has called sudo.
@@ -71,7 +73,7 @@ pub(crate) fn set_up(kernel: Kernel) -> Result<()> {
 }
 
 /// Where kernels are kept, and what machines leave while they run.
-fn place() -> PathBuf {
+pub(crate) fn place() -> PathBuf {
     sh::root().join("target/vm")
 }
 

@@ -50,12 +50,15 @@ pub struct Ends {
 }
 
 /// What the checksum of an IPv4 advertisement covers.
+///
+/// By default, for others that were not heard yet, it is what keepalived believes: it refuses all else, takes
+/// the master for dead, and there are two. A backup that is silent can't be heard first. We believe both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checksum {
     /// The message alone (RFC 9568, section 5.2.8).
-    #[default]
     Message,
     /// A pseudo-header, too, as with IPv6: so keepalived has read RFC 5798.
+    #[default]
     PseudoHeader,
 }
 

@@ -33,6 +33,17 @@ fn bytes_of_an_ipv4_advertisement() {
     assert_eq!(pseudo_header, [0x31, 26, 200, 1, 0, 10, 0x11, 0x4a, 10, 77, 0, 100]);
 }
 
+/// As it was seen on the wire, from 10.77.0.4 to all: keepalived 2.2.7, `vrrp_version 3`.
+#[test]
+fn keepalived_is_understood_and_understands_who_was_not_heard_yet() {
+    let seen = [0x31, 0x1a, 0x64, 0x01, 0x00, 0x0a, 0x75, 0x49, 0x0a, 0x4d, 0x00, 0x64];
+    let ends = ends("10.77.0.4", "224.0.0.18");
+    let advert = advert(100, &["10.77.0.100"]);
+    let received = decode(&seen, ends, 255).unwrap();
+    assert_eq!((received.advert, received.checksum), (advert.clone(), Checksum::PseudoHeader));
+    assert_eq!(advert.encode(ends, Checksum::default()), seen);
+}
+
 #[test]
 fn bytes_of_an_ipv6_advertisement() {
     let advert = advert(0, &["10.77.0.100", "fd77::100"]);
