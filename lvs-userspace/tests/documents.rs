@@ -25,7 +25,7 @@ fn whole(shown: &str, name: &str) -> String {
 
 #[test]
 fn every_configuration_is_good_at_both_directors() {
-    for document in ["docs/failover.md"] {
+    for document in ["README.md", "docs/failover.md"] {
         let shown = shown(document);
         assert!(!shown.is_empty(), "{document}");
         for (shown, name) in shown.iter().flat_map(|it| [(it, "midas"), (it, "estepe")]) {
