@@ -125,7 +125,9 @@ impl Role {
             None => None,
             Some(settings) => {
                 let told = told().map_err(SyncError::Told)?;
-                Some(Sync::start(settings, told, failover.report())?)
+                let sync = Sync::start(settings, told, failover.report())?;
+                sync.set_status(own_status(config));
+                Some(sync)
             }
         };
         let tracker = Tracker::start(&track, &failover.tell());

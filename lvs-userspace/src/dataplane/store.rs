@@ -184,7 +184,9 @@ impl ConnectionStore {
             match cursor.table {
                 0 => family::each(&maps.connections, range, &mut |k, e| visit(named_v4(k, e), e)),
                 1 => family::each(&maps.half_open, range, &mut |k, e| visit(named_v4(k, e), e)),
-                2 => family::each(&maps.connections_v6, range, &mut |k, e| visit(named_v6(k, e), e)),
+                2 => {
+                    family::each(&maps.connections_v6, range, &mut |k, e| visit(named_v6(k, e), e))
+                }
                 3 => family::each(&maps.half_open_v6, range, &mut |k, e| visit(named_v6(k, e), e)),
                 _ => return false,
             }

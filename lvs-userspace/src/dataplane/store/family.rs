@@ -23,7 +23,8 @@ impl<B: Bucket + Shared> Family<'_, B> {
         let template = template(flow, self.secrets);
         let hash = A::hash(&flow.key, self.secrets);
         [self.established, self.half_open].into_iter().find_map(|table| {
-            let found = find_either(first(table, hash)?, || second(table, hash), &flow.key, template);
+            let found =
+                find_either(first(table, hash)?, || second(table, hash), &flow.key, template);
             Some(found?.entry)
         })
     }
@@ -43,8 +44,9 @@ impl<B: Bucket + Shared> Family<'_, B> {
             return put;
         }
         if state::is_half_open(entry.state) {
-            return update(self.half_open, hash, &flow.key, entry, now, &recount)
-                .unwrap_or_else(|| record::<A, _>(self.half_open, hash, flow, entry, self.secrets, recount));
+            return update(self.half_open, hash, &flow.key, entry, now, &recount).unwrap_or_else(
+                || record::<A, _>(self.half_open, hash, flow, entry, self.secrets, recount),
+            );
         }
         let put = record::<A, _>(self.established, hash, flow, entry, self.secrets, &recount);
         if put == Put::Recorded {

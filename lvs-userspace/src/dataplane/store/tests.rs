@@ -32,8 +32,12 @@ fn store(buckets: usize) -> ConnectionStore {
 fn v4(client: u16, protocol: u32) -> FlowName {
     let [high, low] = client.to_be_bytes();
     let client_port = [0x30, 0];
-    let key =
-        ConnectionKey { client: [10, 0, high, low], vip: [10, 9, 9, 9], client_port, port: [0, 80] };
+    let key = ConnectionKey {
+        client: [10, 0, high, low],
+        vip: [10, 9, 9, 9],
+        client_port,
+        port: [0, 80],
+    };
     FlowName::V4(Flow { key, protocol })
 }
 
@@ -41,7 +45,10 @@ fn v6(client: u16) -> FlowName {
     let mut address = [0xfd; 16];
     address[14..].copy_from_slice(&client.to_be_bytes());
     let (vip, client_port, port) = ([0xfe; 16], [0x30, 0], [0, 80]);
-    FlowName::V6(Flow { key: ConnectionKeyV6 { client: address, vip, client_port, port }, protocol: 6 })
+    FlowName::V6(Flow {
+        key: ConnectionKeyV6 { client: address, vip, client_port, port },
+        protocol: 6,
+    })
 }
 
 fn known(flow: FlowName, real_server: u32, state: u8, age: u64) -> Known {

@@ -161,9 +161,9 @@ fn take_records(
                 }
             }
             Record::Template { client, service, age, real_server } => {
-                let place = names.template(client, &service).and_then(|key| {
-                    Some((key, names.real_server(key.service, real_server)?))
-                });
+                let place = names
+                    .template(client, &service)
+                    .and_then(|key| Some((key, names.real_server(key.service, real_server)?)));
                 match place {
                     None => 2,
                     Some((key, real_server)) => {

@@ -89,7 +89,8 @@ mod tests {
         assert_eq!(Message::decode(&records(b"abc")), Some(Message::Records(b"abc")));
         assert_eq!(Message::decode(&all_told()), Some(Message::AllTold));
         // A later version may say more of itself, or less.
-        let Some(Message::Status(other)) = Message::decode(b"\x01{\"name\":\"x\",\"more\":[]}") else {
+        let Some(Message::Status(other)) = Message::decode(b"\x01{\"name\":\"x\",\"more\":[]}")
+        else {
             panic!("no status")
         };
         assert_eq!(other.name, "x");

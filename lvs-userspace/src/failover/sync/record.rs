@@ -42,7 +42,8 @@ pub(super) enum Record {
 impl Record {
     /// Its bytes; nothing for what can't be: ends of different families.
     pub(super) fn encode(&self, into: &mut Vec<u8>) {
-        let seconds = |age: Duration| u16::try_from(age.as_secs()).unwrap_or(u16::MAX).to_be_bytes();
+        let seconds =
+            |age: Duration| u16::try_from(age.as_secs()).unwrap_or(u16::MAX).to_be_bytes();
         match *self {
             Self::Connection { flow, state, age, real_server } => match (flow, real_server) {
                 (FlowName::V4(Flow { key, .. }), IpAddr::V4(real_server)) => {
@@ -100,8 +101,7 @@ impl Record {
                 if tag == TEMPLATE {
                     let protocol = Protocol::ALL.into_iter().find(|it| it.number() == kind)?;
                     let address = IpAddr::from(*vip).to_canonical();
-                    let service =
-                        ServiceId { protocol, address, port: u16::from_be_bytes(*port) };
+                    let service = ServiceId { protocol, address, port: u16::from_be_bytes(*port) };
                     let real_server = real_server.to_canonical();
                     return Some((
                         Self::Template { client: *client, service, age, real_server },
@@ -214,9 +214,7 @@ pub(super) mod tests {
         record.encode(&mut bytes);
         assert_eq!(
             bytes,
-            [
-                4, 2, 1, 2, 10, 77, 0, 2, 0x30, 0x39, 10, 77, 0, 100, 0, 80, 10, 77, 0, 11
-            ]
+            [4, 2, 1, 2, 10, 77, 0, 2, 0x30, 0x39, 10, 77, 0, 100, 0, 80, 10, 77, 0, 11]
         );
     }
 }

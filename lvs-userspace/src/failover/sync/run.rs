@@ -15,7 +15,7 @@ use tokio::{
     runtime,
     sync::{broadcast, watch},
     task::LocalSet,
-    time::{MissedTickBehavior, interval},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -39,6 +39,8 @@ use crate::{
 pub(super) const TICK: Duration = Duration::from_secs(1);
 /// How often it is renewed that somebody is told of new connections.
 const BEAT: Duration = Duration::from_millis(10);
+/// How soon it is seen that there is somebody.
+const IDLE: Duration = Duration::from_millis(200);
 /// For how long.
 const GRACE: Duration = Duration::from_millis(50);
 /// Batches that a follower may be behind, of some kilobytes each.
@@ -218,12 +220,10 @@ fn bind(port: u16) -> io::Result<std::net::TcpListener> {
 
 /// As long as this goes on, the scheduler picks for new connections: somebody is told of them.
 async fn beat(shared: &Shared) {
-    let mut tick = interval(BEAT);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
         let is_followed = shared.subscribers() > 0;
         shared.store.schedule_until(is_followed.then(|| Instant::now() + GRACE));
+        sleep(if is_followed { BEAT } else { IDLE }).await;
     }
 }
 
@@ -268,7 +268,8 @@ impl Shared {
             .filter(|(_, peer)| is_master(peer))
             .map(|(&address, peer)| endpoint(address, port, peer.link));
         let first = masters.next()?;
-        let is_followed = followed.is_some_and(|it| it == first || masters.any(|other| other == it));
+        let is_followed =
+            followed.is_some_and(|it| it == first || masters.any(|other| other == it));
         if is_followed { followed } else { Some(first) }
     }
 
@@ -326,7 +327,9 @@ impl Shared {
         self.store.tell(self.subscribers() > 0, self.subscribers() > 0 && !is_flood);
         if is_flood {
             self.report.send_modify(|it| it.floods += 1);
-            warn!("a flood of new connections: the others are told of those alone that are established");
+            warn!(
+                "a flood of new connections: the others are told of those alone that are established"
+            );
         }
     }
 

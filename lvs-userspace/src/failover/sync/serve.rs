@@ -92,12 +92,8 @@ async fn serve(
     // Before it has proved who it is, it is told nothing.
     let status = status(&reader.receive().await?)?;
     info!(%address, director = status.name, "a director follows this one's connections");
-    let batches = shared.join(Subscriber {
-        address,
-        since: Instant::now(),
-        is_in_sync: false,
-        status,
-    });
+    let batches =
+        shared.join(Subscriber { address, since: Instant::now(), is_in_sync: false, status });
     let (sender, statuses) = mpsc::channel(1);
     let mut ears = spawn_local(hear(reader, sender));
     let mut voice = Voice { shared, writer, batches, address };
@@ -184,12 +180,18 @@ impl Voice<'_> {
         loop {
             let mut records = Vec::new();
             let (mut count, names) = (0, self.shared.names());
-            let more = self.shared.store.walk(&mut cursor, BUCKETS, within, Instant::now(), &mut |known| {
-                if let Some(record) = connection(known, &names) {
-                    record.encode(&mut records);
-                    count += 1;
-                }
-            });
+            let more = self.shared.store.walk(
+                &mut cursor,
+                BUCKETS,
+                within,
+                Instant::now(),
+                &mut |known| {
+                    if let Some(record) = connection(known, &names) {
+                        record.encode(&mut records);
+                        count += 1;
+                    }
+                },
+            );
             self.records(&records, count).await?;
             if matches!(self.news().await?, Went::Behind) {
                 return Ok(Went::Behind);
