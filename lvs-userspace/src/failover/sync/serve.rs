@@ -158,20 +158,24 @@ impl Voice<'_> {
             if matches!(self.everything(Duration::MAX).await?, Went::Behind)
                 || matches!(self.clients().await?, Went::Behind)
             {
-                self.behind();
+                self.behind().await;
                 continue;
             }
             self.writer.send(&all_told()).await?;
             self.shared.in_sync(self.address, true);
             debug!(address = %self.address, took = ?began.elapsed(), "a follower was told everything");
             self.go_on(&mut statuses, began).await?;
-            self.behind();
+            self.behind().await;
         }
     }
 
-    fn behind(&self) {
+    async fn behind(&mut self) {
+        self.shared.in_sync(self.address, false);
         self.shared.resync();
         info!(address = %self.address, "a follower was too slow; it is told everything again");
+        // Not at once: what is too much for it just now would be so again.
+        tokio::time::sleep(TICK).await;
+        self.batches = self.batches.resubscribe();
     }
 
     /// All connections that were seen within a time, and between them what is new.

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast;
-
 use super::{Names, record::Record, run::Shared};
 use crate::dataplane::{
     bpf::{Change, Ring, Templates},
@@ -82,8 +80,7 @@ impl Shared {
         if !batch.is_empty() {
             self.told(records);
             // Nobody may be listening just now.
-            let _: Result<usize, broadcast::error::SendError<Batch>> =
-                self.batches.send(batch.into());
+            drop(self.batches.send(batch.into()));
         }
         read
     }
