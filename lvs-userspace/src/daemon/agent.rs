@@ -471,10 +471,10 @@ impl Agent {
                 info!(%by, services, "counters count from zero");
                 drop(reply.send(zeroed));
             }
-            Request::HandOver(HandOver { to }, by, reply) => {
+            Request::HandOver(HandOver { to, force }, by, reply) => {
                 let config = self.director.config();
                 let ordered = match &self.role {
-                    Some(role) => role.order(to.as_deref(), config).await,
+                    Some(role) => role.order(to.as_deref(), force, config).await,
                     None => Err(alone(config)),
                 };
                 if let Ok(role) = ordered {

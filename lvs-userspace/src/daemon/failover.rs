@@ -21,7 +21,7 @@ use crate::{
     dataplane::{Lease, bpf::Told as ToldByProgram},
     director::Director,
     failover::{
-        self, Refusal,
+        self, Order, Refusal,
         auth::{Keys, KeysError},
         driver::{Failover, Notice, Settings, Setup, StartError},
         lease,
@@ -251,10 +251,31 @@ impl Role {
     }
 
     /// Does what an operator wants; says what this director is then.
-    pub(super) async fn order(&self, to: Option<&str>, config: &Config) -> Result<State, String> {
+    pub(super) async fn order(
+        &self,
+        to: Option<&str>,
+        force: bool,
+        config: &Config,
+    ) -> Result<State, String> {
         let Some(configured) = &config.failover else { return Err(alone(config)) };
         let state = self.failover.report().borrow().state;
         let order = order(to, &config.director.name, state, configured)?;
+        let wanted = if order == Order::Nothing || force { None } else { self.sync.as_ref() };
+        if let Some(sync) = wanted {
+            let report = sync.report();
+            let report = report.borrow();
+            // Whom nobody follows, and who follows nobody, has nobody to take over from or to hand over to.
+            let knows_all = match order {
+                Order::Take => report.following.is_none() || report.is_in_sync(),
+                Order::Resign | Order::Nothing => report.subscribers.iter().any(|it| it.is_in_sync),
+            };
+            if !knows_all {
+                return Err("who would take over does not know all connections yet, so they would \
+                            break (`lvsctl status` says what it waits for); --force does it all the \
+                            same"
+                    .to_owned());
+            }
+        }
         self.failover.obey(order).await.ok_or_else(|| "the failover thread has ended".to_owned())
     }
 

@@ -3,12 +3,14 @@
 use std::{
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{
+        Semaphore,
         broadcast::{
             self,
             error::{RecvError, TryRecvError},
@@ -33,6 +35,8 @@ use crate::dataplane::store::Cursor;
 
 /// So many may follow at a time.
 const MOST: usize = 8;
+/// So many conversations there may be, those included that have not proved yet who they are.
+const CONVERSATIONS: usize = 32;
 /// Buckets that are looked at at once: 768 connections at most, a millisecond.
 const BUCKETS: usize = 256;
 /// Templates that are looked at at once.
@@ -42,7 +46,10 @@ const CLOCKS: Duration = Duration::from_secs(3);
 
 /// Takes in followers for as long as it is polled.
 pub(super) async fn listen(shared: Rc<Shared>, listener: TcpListener) {
+    let conversations = Arc::new(Semaphore::new(CONVERSATIONS));
     loop {
+        // It is never closed. Whoever is one too many waits in the kernel's queue.
+        let Ok(permit) = Arc::clone(&conversations).acquire_owned().await else { return };
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             // Of this process or the other end; the next is another.
@@ -59,6 +66,7 @@ pub(super) async fn listen(shared: Rc<Shared>, listener: TcpListener) {
         }
         let shared = Rc::clone(&shared);
         spawn_local(async move {
+            let _permit = permit;
             let Err(error) = serve(&shared, stream, address).await;
             let was_there = shared.leave(address);
             if was_there {
@@ -286,4 +294,4 @@ impl Voice<'_> {
 }
 
 /// Watches for another configuration.
-pub(super) type SettingsWatch = watch::Receiver<std::sync::Arc<super::Settings>>;
+pub(super) type SettingsWatch = watch::Receiver<Arc<super::Settings>>;
