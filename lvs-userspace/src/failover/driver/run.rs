@@ -22,6 +22,7 @@ use super::{
     condition::{Need, Wrong},
     handle::Command,
     hear::Ears,
+    knock::{Knocks, knock},
     realtime,
     wire::{self, Wire},
 };
@@ -30,7 +31,7 @@ use crate::{
     failover::{
         Order,
         auth::{Signer, Verifier},
-        machine::{Effect, Event, Machine, State},
+        machine::{Edge, Effect, Event, Machine, State},
         packet::{Advert, Checksum},
         settings::Ways,
     },
@@ -64,6 +65,7 @@ pub(super) struct Driver {
     signer: Signer,
     machine: Machine,
     announcer: Announcer,
+    knocks: Knocks,
     lease: Arc<Lease>,
     wrong: Wrong,
     /// Rounds in a row that nobody can have heard.
@@ -96,6 +98,7 @@ impl Driver {
             wire: Wire::open(&ways)?,
             machine: Machine::new(settings.machine, now),
             announcer: Announcer::new(settings.announce, &links)?,
+            knocks: Knocks::default(),
             verifier: Verifier::default(),
             signer: Signer::default(),
             wrong: Wrong::default(),
@@ -136,6 +139,7 @@ impl Driver {
             self.look_at_itself(now);
             self.do_what_is_due(now);
             self.announcer.send(&self.vips, now);
+            self.knock(now);
         }
         self.publish();
     }
@@ -143,7 +147,8 @@ impl Driver {
     /// Until something comes or is due.
     fn wait(&self) {
         let now = Instant::now();
-        let due = [self.machine.deadline(), self.announcer.next(now), Some(now + LOOK)];
+        let [told, asked] = [self.announcer.next(now), self.knocks.next()];
+        let due = [self.machine.deadline(), told, asked, Some(now + LOOK)];
         let next = due.into_iter().flatten().min().unwrap_or(now);
         let timeout = TimeSpec::from(next.saturating_duration_since(now));
         let mut sources: Vec<_> = std::iter::once(self.seams.waker.as_fd())
@@ -287,6 +292,9 @@ impl Driver {
             }
             Effect::Changed(change) => {
                 self.takeovers += u64::from(change.to == State::Master);
+                if matches!(change.edge, Edge::Started | Edge::Fit) {
+                    self.knocks.start(now);
+                }
                 self.notice(Notice::Changed(change, self.wrong.reasons()));
             }
         }
@@ -311,6 +319,16 @@ impl Driver {
             }
             None => advert.encode(ends, checksum),
         })
+    }
+
+    /// Asks for the peers, if that is due.
+    fn knock(&mut self, now: Instant) {
+        if self.knocks.take_due(now, self.settings.machine.interval.duration()) {
+            for (own, peer) in self.wire.peers(now) {
+                // One that is lost is why it is done again.
+                knock(own, peer).ok();
+            }
+        }
     }
 
     /// Tells, if there is room; what this thread does is more important than that it is known.

@@ -183,6 +183,13 @@ impl Wire {
         self.ways.iter().filter(|it| is_used(it)).any(|way| way.find_source().is_ok())
     }
 
+    /// The peers by name, each with our own address on the way to it.
+    pub(super) fn peers(&mut self, now: Instant) -> Vec<(IpAddr, IpAddr)> {
+        let by_name = self.ways.iter_mut().filter(|it| !it.is_multicast());
+        let ends = by_name.filter_map(|it| it.ends(now).ok());
+        ends.map(|Ends { source, destination }| (source, destination)).collect()
+    }
+
     /// Our own address on a way, if there is one.
     pub(super) fn own_address(&mut self, way: usize, now: Instant) -> Option<IpAddr> {
         self.ways.get_mut(way)?.ends(now).ok().map(|ends| ends.source)
