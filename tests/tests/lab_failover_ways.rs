@@ -119,6 +119,26 @@ fn one_that_is_back_hears_the_master_at_once() -> Result<()> {
     check_calm(&trial.stop()?, &pair)
 }
 
+/// The last word of a master without a cable does not come when it is back, and another is master.
+#[test]
+fn a_cable_that_is_out_for_a_moment_is_no_split_brain() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let mut pair = lab.start_pair(PairConfig::with("preempt = false"))?;
+    for (before, master) in [(Host::Director, Host::Standby), (Host::Standby, Host::Director)] {
+        lab.harm(&mut pair, before, Harm::Unplugged)?;
+        pair.wait_for(master, "master")?;
+        sleep(LONG / 2);
+        lab.heal(&mut pair, before, Harm::Unplugged)?;
+        pair.wait_until_settled(master)?;
+        sleep(LONG);
+        for host in [before, master] {
+            assert_eq!(pair.failover(host)?["splits"], 0, "{host}\n{}", pair.story());
+        }
+        assert!(pair.is(master, "master"), "{}", pair.story());
+    }
+    Ok(())
+}
+
 /// When they can't hear each other, and clients can hear both, there are two masters: there is no way to
 /// know. When they hear each other again the lesser is silent at once, and the better tells everybody.
 #[test]

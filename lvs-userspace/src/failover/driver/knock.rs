@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{ifaddrs::getifaddrs, sys::socket::SockaddrStorage};
+use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags, sys::socket::SockaddrStorage};
 
 use crate::{
     failover::frames::{Announcement, question},
@@ -60,13 +60,15 @@ pub(super) fn knock(own: IpAddr, peer: IpAddr) -> io::Result<()> {
 
 /// The interface that has an address.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     index: u32,
     mac: MacAddr,
+    /// Whether there is somebody at the other end of the cable.
+    pub(super) has_link: bool,
 }
 
 /// Where an address of this machine is.
-fn place(own: IpAddr) -> Option<Place> {
+pub(super) fn place(own: IpAddr) -> Option<Place> {
     let all: Vec<_> = getifaddrs().ok()?.collect();
     let has = |address: &SockaddrStorage| {
         let v4 = address.as_sockaddr_in().map(|it| IpAddr::from(it.ip()));
@@ -77,7 +79,11 @@ fn place(own: IpAddr) -> Option<Place> {
     let of_it = all.iter().filter(|it| it.interface_name == *name);
     of_it.into_iter().find_map(|it| {
         let link = it.address.as_ref()?.as_link_addr()?;
-        Some(Place { index: u32::try_from(link.ifindex()).ok()?, mac: MacAddr(link.addr()?) })
+        Some(Place {
+            index: u32::try_from(link.ifindex()).ok()?,
+            mac: MacAddr(link.addr()?),
+            has_link: it.flags.contains(InterfaceFlags::IFF_LOWER_UP),
+        })
     })
 }
 

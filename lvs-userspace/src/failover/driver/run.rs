@@ -29,7 +29,7 @@ use super::{
 use crate::{
     dataplane::Lease,
     failover::{
-        Order,
+        Order, STOPS,
         auth::{Signer, Verifier},
         machine::{Edge, Effect, Event, Machine, State},
         packet::{Advert, Checksum},
@@ -273,7 +273,7 @@ impl Driver {
                 if self.send(priority, before) {
                     self.unheard = 0;
                     self.handle(Event::Sent(before), Instant::now());
-                } else {
+                } else if priority != STOPS {
                     self.unheard += 1;
                 }
             }
@@ -310,7 +310,10 @@ impl Driver {
             addresses: vips.clone(),
         };
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        wire.send(now, is_used(vips), |ends, checksum| match &settings.keys {
+        let is_used = is_used(vips);
+        // The kernel would keep it, and send it when the cable is whole again: to who is master then.
+        let is_used = |way: &wire::Way| is_used(way) && !(priority == STOPS && way.is_cut());
+        wire.send(now, is_used, |ends, checksum| match &settings.keys {
             Some(keys) => {
                 let mut message = advert.encode(ends, Checksum::Message);
                 let trailer = signer.sign(keys, &message, ends, unix);

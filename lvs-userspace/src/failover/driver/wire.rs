@@ -20,6 +20,7 @@ use nix::{
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
+use super::knock::place;
 use crate::failover::{
     packet::{self, Checksum, Ends, GROUP_V4, GROUP_V6, HOP_LIMIT, PROTOCOL},
     settings::Ways,
@@ -241,6 +242,12 @@ impl Way {
     /// Whether one cable is all that it goes over.
     pub(super) fn is_multicast(&self) -> bool {
         self.interface.is_some()
+    }
+
+    /// Whether the cable that it begins at is cut, as far as is known.
+    pub(super) fn is_cut(&self) -> bool {
+        let place = self.source.and_then(|(source, _)| place(source));
+        place.is_some_and(|it| !it.has_link)
     }
 
     fn ends(&mut self, now: Instant) -> io::Result<Ends> {
