@@ -6,8 +6,8 @@ use std::{env, time::Duration};
 use anyhow::{Context, Result};
 use lvs_tests::{
     failover::Plan,
-    lab::{Harm, Host, Lab, Options, PairConfig, VIP, other},
-    takeover::Takeover,
+    lab::{Harm, Host, Lab, Options, Pair, PairConfig, VIP, other},
+    takeover::{Takeover, check_return},
 };
 
 /// As many as there are kinds, and some more.
@@ -40,7 +40,8 @@ fn one_after_the_other() -> Result<()> {
         lost += outcome.failed.len();
         // What an operator has wanted need not be put right.
         if !matches!(harm, Harm::HandedOver | Harm::TakenOver) {
-            lab.heal(&mut pair, master, harm)?;
+            let heal = |pair: &mut Pair| lab.heal(pair, master, harm);
+            check_return(&mut pair, to, heal).with_context(|| format!("after {harm}"))?;
         }
         pair.wait_until_settled(to)?;
         master = to;
