@@ -49,10 +49,7 @@ fn sync_of(pair: &Pair, host: Host) -> Result<Value> {
 }
 
 fn wait_until_in_sync(pair: &Pair) -> Result<()> {
-    wait_for("a standby that is in sync", SOON, || {
-        (sync_of(pair, Host::Standby).ok()?["follows"]["is_in_sync"] == true).then_some(())
-    })
-    .with_context(|| pair.story())
+    pair.wait_until_in_sync(Host::Standby)
 }
 
 /// Connections of both families, in use.
