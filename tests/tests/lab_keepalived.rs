@@ -211,6 +211,7 @@ impl Pair {
             End::Killed => (3 * INTERVAL + skew, false),
         };
         let case = format!("{:?}, {from} {how:?}: {took:?}, by the RFC {least:?}", self.way);
+        println!("{case}");
         assert_eq!(adverts[last].priority == 0, says_so, "{case}");
         // What counts is when the last was sent, and here is known when the bridge had it.
         ensure!(took + Duration::from_millis(5) > least, "{case}: too soon");
@@ -305,6 +306,7 @@ fn every_change(way: Way) -> Result<()> {
     pair.was_understood()?;
     pair.take_over(End::Killed, HIGH)?;
     let longest = two_answer(&watch.records()?.claims);
+    println!("{way:?}: two answered for {longest:?}");
     ensure!(longest < INTERVAL, "two answered for {longest:?}");
     Ok(())
 }
