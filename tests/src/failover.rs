@@ -28,13 +28,13 @@
 //! ```
 //!
 //! The threads that measure have real-time priority, so that a machine with much to do is not taken for
-//! a failover that is slow. What is measured is put together by [`Outcome::of`], which is pure.
+//! a failover that is slow; [`Lab::hurry_web_servers`](crate::lab::Lab::hurry_web_servers) gives it to
+//! those that answer. What is measured is put together by [`Outcome::of`], which is pure.
 
 mod connections;
 mod download;
 mod frames;
 mod http;
-mod hurry;
 mod outcome;
 mod owners;
 mod requests;

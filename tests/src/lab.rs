@@ -17,6 +17,7 @@ mod capture;
 mod connection;
 mod harm;
 mod host;
+mod hurry;
 mod ipvs;
 mod keepalived;
 mod lock;
@@ -25,6 +26,7 @@ mod lvsd;
 mod network;
 mod pair;
 mod process;
+mod raw_socket;
 mod real_server;
 mod status;
 mod web;
@@ -45,11 +47,13 @@ pub use self::{
     connection::Connection,
     harm::Harm,
     host::Host,
+    hurry::hurry,
     ipvs::{IpvsPair, keepalived_version},
     keepalived::{Instance, Keepalived, keepalived_config},
     lvsd::{Lvsd, LvsdCommand, config, config_of_both, program, service, traces},
     pair::{Pair, PairConfig, other},
     process::{Process, wait_for},
+    raw_socket::RawSocket,
     real_server::RealServer,
     status::{Part, status},
 };
@@ -176,6 +180,12 @@ impl Lab {
         let at = Host::REAL_SERVERS.iter().position(|it| *it == host);
         let server = at.and_then(|at| self.web_servers.get_mut(at));
         server.with_context(|| format!("{host} has no web server"))?.signal(signal)
+    }
+
+    /// Gives the web servers real-time priority, so that they answer at once whatever else the machine does.
+    pub fn hurry_web_servers(&self) -> Result<()> {
+        let mut servers = self.web_servers.iter();
+        servers.try_for_each(|it| hurry(it.pid())).context("real-time priority for web servers")
     }
 
     /// Starts the web server of a real server again.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use lvs_tests::lab::{self, Host, Lab, Part, URL, VIP_V6, program};
+use lvs_tests::lab::{self, Host, Lab, PairConfig, Part, URL, VIP_V6, program};
 
 use crate::{build, privilege};
 
@@ -17,7 +17,11 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, clap::Subcommand)]
 enum Action {
     /// Bring it up, with web servers and lvsd on the director, and leave it running
-    Up,
+    Up {
+        /// With lvsd on the standby, too, which takes over when the director fails
+        #[arg(long)]
+        failover: bool,
+    },
     /// Take it down, or what a killed run has left of it
     Down,
     /// Say what of it is up (exit status 1 if anything is not)
@@ -30,24 +34,30 @@ pub(crate) const AT_ONCE: lab::Options = lab::Options { wait: Duration::ZERO };
 /// Does it.
 pub(crate) fn main(options: Options) -> Result<()> {
     match options.action {
-        Action::Up => up(),
+        Action::Up { failover } => up(failover),
         Action::Down => down(),
         Action::Status => status(),
     }
 }
 
-fn up() -> Result<()> {
+fn up(failover: bool) -> Result<()> {
     build::run(&build::Options::default())?;
     privilege::elevate()?;
     if lab::is_up() {
         eprintln!("lab: takes the place of the one that is there");
     }
     let lab = Lab::up(AT_ONCE)?;
-    let lvsd = lab.start_lvsd(Host::Director, &lab::config_of_both(Host::Director))?;
-    lvsd.wait_until_up()?;
+    let hints = if failover {
+        lab.start_pair(PairConfig::default())?.detach();
+        format!("{}\n{}", hints()?, failover_hints()?)
+    } else {
+        let lvsd = lab.start_lvsd(Host::Director, &lab::config_of_both(Host::Director))?;
+        lvsd.wait_until_up()?;
+        lvsd.detach();
+        hints()?
+    };
     eprintln!("lab: is up, until `cargo xtask lab down`");
-    eprintln!("{}", hints()?);
-    lvsd.detach();
+    eprintln!("{hints}");
     lab.keep();
     Ok(())
 }
@@ -87,5 +97,17 @@ pub(crate) fn hints() -> Result<String> {
         program("lvsctl")?.display(),
         Host::Director.socket().display(),
         Host::Director.bpffs().display(),
+    ))
+}
+
+/// What can be done with two directors besides.
+fn failover_hints() -> Result<String> {
+    let (lvsctl, director) = (program("lvsctl")?, Host::Director.socket());
+    let (lvsctl, director) = (lvsctl.display(), director.display());
+    Ok(format!(
+        "  who it is:   {lvsctl} --socket {director} status\n  \
+           the other:   {lvsctl} --socket {} status\n  \
+           hand over:   {lvsctl} --socket {director} failover",
+        Host::Standby.socket().display(),
     ))
 }

@@ -102,12 +102,14 @@ impl fmt::Display for Outcome {
         let Self { requests, failed, longest_gap, longest_wait, connections, broken, .. } = self;
         write!(
             f,
-            "{requests} requests, {} failed; gap {longest_gap:.0?} at {:.0?}, wait {longest_wait:.0?}; \
-             {} of {connections} connections broke, stall {:.0?}; {} kB; ",
+            "{requests} requests, {} failed; gap {} at {}, wait {}; \
+             {} of {connections} connections broke, stall {}; {} kB; ",
             failed.len(),
-            self.gap_began,
+            in_ms(*longest_gap),
+            in_ms(self.gap_began),
+            in_ms(*longest_wait),
             broken.len(),
-            self.longest_stall,
+            in_ms(self.longest_stall),
             self.downloaded / 1000,
         )?;
         match &self.two_owners {
@@ -117,6 +119,10 @@ impl fmt::Display for Outcome {
         let owners: Vec<_> = self.owners.iter().map(|it| it.mac.to_string()).collect();
         write!(f, " ({})", owners.join(", "))
     }
+}
+
+fn in_ms(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{
     Claim, Connection, Downloads, Outcome, Records, Request, connections::Connections, download,
-    hurry::hurry, requests, watch::Watch,
+    requests, watch::Watch,
 };
-use crate::lab::Host;
+use crate::lab::{Host, hurry};
 
 /// So long it may take until all of it is under way.
 const READY: Duration = Duration::from_secs(10);
@@ -167,7 +167,8 @@ impl Stage {
         let stage = self.clone();
         thread::spawn(move || {
             stage.client.enter()?;
-            hurry();
+            // Where that is not allowed, what is measured can only look worse than it was.
+            hurry(0).ok();
             run(&stage)
         })
     }

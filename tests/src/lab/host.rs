@@ -87,8 +87,14 @@ impl Host {
 
     /// Its MAC: locally administered, then the IPv4 address.
     #[must_use]
+    pub const fn mac_octets(self) -> [u8; 6] {
+        [2, 0, 10, 77, 0, self.number()]
+    }
+
+    /// The same in words.
+    #[must_use]
     pub fn mac(self) -> String {
-        format!("02:00:0a:4d:00:{:02x}", self.number())
+        self.mac_octets().map(|it| format!("{it:02x}")).join(":")
     }
 
     /// Its network namespace.

@@ -100,6 +100,11 @@ pub fn program(name: &str) -> Result<PathBuf> {
         })
 }
 
+/// Where the configuration of a host's lvsd is.
+pub(super) fn configuration(host: Host) -> PathBuf {
+    Path::new(DIRECTORY).join(format!("{host}.toml"))
+}
+
 /// Where the lvsd of a host logs to.
 pub(super) fn log(host: Host) -> PathBuf {
     Path::new(DIRECTORY).join(format!("{host}.log"))
@@ -148,7 +153,7 @@ pub struct LvsdCommand {
 impl LvsdCommand {
     /// Writes the configuration to a file of the lab.
     pub fn new(host: Host, config: &str) -> Result<Self> {
-        let file = Path::new(DIRECTORY).join(format!("{host}.toml"));
+        let file = configuration(host);
         fs::write(&file, config).with_context(|| format!("cannot write {}", file.display()))?;
         Ok(Self {
             host,

@@ -66,8 +66,10 @@ pub struct Pair {
 }
 
 impl Lab {
-    /// Starts an lvsd on each director, and waits until director is master and standby knows it.
+    /// Starts an lvsd on each director, and waits until director is master and standby knows it. The web
+    /// servers answer at once from now on, whatever else the machine does.
     pub fn start_pair(&self, config: PairConfig) -> Result<Pair> {
+        self.hurry_web_servers()?;
         let mut pair = Pair { config, director: None, standby: None };
         pair.start(Host::Director)?;
         pair.wait_for(Host::Director, "master")?;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, net::TcpStream, os::unix::net::UnixStream, time::Duration};
 
-use super::{Host, host::namespace_file};
+use super::{Host, host::namespace_file, lvsd::configuration};
 
 /// A part of the lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +25,16 @@ pub fn status() -> Vec<Part> {
     });
     let web =
         Host::REAL_SERVERS.map(|host| Part { host, what: "web server", is_up: answers(host) });
-    let lvsd = Part {
-        host: Host::Director,
+    // The standby's is there only with failover.
+    let lvsd = [Host::Director, Host::Standby]
+        .into_iter()
+        .filter(|host| *host == Host::Director || configuration(*host).exists());
+    let lvsd = lvsd.map(|host| Part {
+        host,
         what: "lvsd",
-        is_up: UnixStream::connect(Host::Director.socket()).is_ok(),
-    };
-    network.into_iter().chain(web).chain([lvsd]).collect()
+        is_up: UnixStream::connect(host.socket()).is_ok(),
+    });
+    network.into_iter().chain(web).chain(lvsd).collect()
 }
 
 fn answers(host: Host) -> bool {
