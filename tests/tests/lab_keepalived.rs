@@ -3,6 +3,7 @@
 //!
 //! lvsd is on the director and keepalived on the standby; which of them is to be master their priorities
 //! say. keepalived has no IPVS here: it takes the VIPs, and nothing is behind them.
+#![expect(clippy::print_stdout, reason = "how long each takeover took is worth knowing")]
 
 use std::{
     collections::BTreeMap,
