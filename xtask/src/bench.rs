@@ -76,7 +76,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 let kernel = vm::Kernel::default();
                 vm::set_up(kernel)?;
                 let limit = TIME_LIMIT + TIME_LIMIT_PER_RUN * runs;
-                privilege::run_by(&mut cargo, &vm::runner(kernel, limit)?);
+                privilege::run_by(&mut cargo, &vm::runner(kernel, limit, true)?);
                 // The machine has a /tmp of its own.
                 written = json.is_some().then(|| vm::place().join("failover.json"));
             }
