@@ -93,7 +93,7 @@ impl Pair {
         let peers = self.way.peer(Host::Standby);
         let peers = peers.map(|it| format!("peers = [\"{it}\"]\n")).unwrap_or_default();
         let failover = format!(
-            "[failover]\nvrid = {VRID}\npriority = {priority}\nadvert_interval = \"100ms\"\n\
+            "[failover]\nvrid = {VRID}\npriority = {priority}\nadvert_interval = \"100ms\"\nsync = false\n\
              {peers}{line}\n\n[connections]"
         );
         let text = config_of_both(Host::Director).replacen("[connections]", &failover, 1);
