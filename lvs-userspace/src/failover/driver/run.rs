@@ -204,6 +204,7 @@ impl Driver {
                 }
             }
             Command::Ready(is_ready) => self.handle(Event::Ready(is_ready), now),
+            Command::PeersConfirm => self.handle(Event::PeersConfirm, now),
             Command::Track(number, wrong) => {
                 let Some(track) = self.settings.track.get(number) else { return };
                 let step = track.priority_step;

@@ -87,6 +87,7 @@ async fn hear(
         result = take_in(shared, reader, templates) => result,
         result = speak(shared, writer) => result,
         () = until_another(shared, master) => Ok(()),
+        () = until_more_is_known(shared) => Ok(()),
     }
 }
 
@@ -115,6 +116,20 @@ async fn until_another(shared: &Shared, master: SocketAddr) {
     }
 }
 
+/// Until there are real servers that were not known when they were told of: then all is to be told again.
+async fn until_more_is_known(shared: &Shared) {
+    shared.missed.set(false);
+    let mut names = shared.watch_names();
+    names.mark_unchanged();
+    while names.changed().await.is_ok() {
+        if shared.missed.get() {
+            return;
+        }
+    }
+    // There will be no others.
+    std::future::pending().await
+}
+
 async fn take_in(
     shared: &Shared,
     mut reader: Reader,
@@ -124,7 +139,11 @@ async fn take_in(
     loop {
         let message = reader.receive().await?;
         match Message::decode(&message).ok_or(PeerError::Nonsense)? {
-            Message::Status(status) => shared.master_says(status),
+            Message::Status(status) => {
+                if shared.master_says(status) {
+                    info!("no longer in sync with the master: it has more to tell than was heard");
+                }
+            }
             Message::Records(records) => take_records(shared, records, templates)?,
             Message::AllTold => {
                 if shared.all_heard() {
@@ -141,6 +160,8 @@ fn take_records(
     templates: &mut Templates,
 ) -> Result<(), PeerError> {
     let (now, names) = (Instant::now(), shared.names());
+    // What this director's own program notes is better than what is as old.
+    let own_is_better = shared.role() == State::Master;
     // Recorded or updated, older, unknown, without room.
     let mut counts = [0; 4];
     while !records.is_empty() {
@@ -152,7 +173,8 @@ fn take_records(
                 match service.and_then(|it| names.real_server(it, real_server)) {
                     None => 2,
                     Some(real_server) => {
-                        match shared.store.put(&Known { flow, real_server, state, age }, now) {
+                        let known = Known { flow, real_server, state, age };
+                        match shared.store.put(&known, own_is_better, now) {
                             Put::Recorded | Put::Updated => 0,
                             Put::Older => 1,
                             Put::NoRoom => 3,
@@ -166,6 +188,13 @@ fn take_records(
                     .and_then(|key| Some((key, names.real_server(key.service, real_server)?)));
                 match place {
                     None => 2,
+                    Some((key, _))
+                        if templates.get(&key).is_some_and(|it| {
+                            shared.store.age_of_template(it.seen, now) < age
+                        }) =>
+                    {
+                        1
+                    }
                     Some((key, real_server)) => {
                         let seen = shared.store.stamp_of_template(age, now);
                         let template = lvs_common::abi::Template { real_server, seen };
@@ -183,6 +212,10 @@ fn take_records(
         counts[at] += 1;
     }
     shared.took(counts);
+    let [_, _, unknown, _] = counts;
+    if unknown > 0 {
+        shared.missed.set(true);
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The thread of the synchronisation, and what the rest of lvsd sees of it.
 
 use std::{
+    cell::{Cell, RefCell},
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     rc::Rc,
@@ -33,6 +34,7 @@ use crate::{
         store::ConnectionStore,
     },
     failover::{STOPS, auth::Keys, driver, machine::State},
+    patience::Complaints,
 };
 
 /// How often directors say what they are.
@@ -101,6 +103,10 @@ pub(super) struct Shared {
     local: watch::Receiver<Status>,
     failover: watch::Receiver<driver::Report>,
     report: watch::Sender<Report>,
+    /// Whether something was told of real servers that are not known here.
+    pub(super) missed: Cell<bool>,
+    is_flood: Cell<bool>,
+    complaints: RefCell<Complaints>,
 }
 
 impl Sync {
@@ -129,6 +135,9 @@ impl Sync {
             local: watched_local,
             failover,
             report: sender,
+            missed: Cell::new(false),
+            is_flood: Cell::new(false),
+            complaints: RefCell::default(),
         };
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = CancellationToken::new();
@@ -141,6 +150,7 @@ impl Sync {
                     Ok(listener) => listener,
                     Err(error) => return error!(%error, "can't listen for other directors"),
                 };
+                let _end = End(shared.report.clone());
                 tokio::select! {
                     result = tell(Rc::clone(&shared), changes, beginnings) => {
                         if let Err(error) = result {
@@ -179,7 +189,13 @@ impl Sync {
 
     /// What the numbers in the maps stand for from now on.
     pub fn set_names(&self, names: Names) {
-        self.names.send_replace(Arc::new(names));
+        self.names.send_if_modified(|before| {
+            let is_another = **before != names;
+            if is_another {
+                *before = Arc::new(names);
+            }
+            is_another
+        });
     }
 
     /// What this director says of itself from now on, but for its state.
@@ -194,6 +210,19 @@ impl Drop for Sync {
         if self.thread.take().is_some_and(|it| it.join().is_err()) {
             warn!("the synchronisation thread has panicked");
         }
+    }
+}
+
+/// However the thread ends, nobody is in sync any more.
+struct End(watch::Sender<Report>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.send_modify(|it| {
+            it.following = None;
+            it.subscribers.clear();
+            it.has_ended = true;
+        });
     }
 }
 
@@ -234,6 +263,10 @@ impl Shared {
 
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
+    }
+
+    pub(super) fn watch_names(&self) -> watch::Receiver<Arc<Names>> {
+        self.names.clone()
     }
 
     pub(super) fn watch_settings(&self) -> SettingsWatch {
@@ -281,21 +314,23 @@ impl Shared {
     pub(super) fn join(&self, subscriber: Subscriber) -> broadcast::Receiver<Batch> {
         let batches = self.batches.subscribe();
         self.report.send_modify(|it| it.subscribers.push(subscriber));
-        self.store.tell(true, true);
+        self.store.tell(true, !self.is_flood.get());
         batches
     }
 
-    /// Forgets a follower; says whether it was one.
-    pub(super) fn leave(&self, address: SocketAddr) -> bool {
-        let mut was_there = false;
-        self.report.send_modify(|it| {
-            was_there = it.subscribers.iter().any(|it| it.address == address);
-            it.subscribers.retain(|it| it.address != address);
-        });
+    /// Forgets a follower.
+    pub(super) fn leave(&self, address: SocketAddr) {
+        self.report.send_modify(|it| it.subscribers.retain(|it| it.address != address));
         if self.subscribers() == 0 {
             self.store.tell(false, false);
         }
-        was_there
+    }
+
+    /// Somebody wanted to follow who may not, or could not.
+    pub(super) fn complain(&self, address: SocketAddr, reason: &str) {
+        if self.complaints.borrow_mut().is_due(Instant::now()) {
+            warn!(%address, reason, "refused one that wants to follow this director's connections");
+        }
     }
 
     pub(super) fn in_sync(&self, address: SocketAddr, is_in_sync: bool) {
@@ -324,6 +359,7 @@ impl Shared {
 
     /// There is a flood of beginnings, or none any more.
     pub(super) fn flooded(&self, is_flood: bool) {
+        self.is_flood.set(is_flood);
         self.store.tell(self.subscribers() > 0, self.subscribers() > 0 && !is_flood);
         if is_flood {
             self.report.send_modify(|it| it.floods += 1);
@@ -347,11 +383,17 @@ impl Shared {
         });
     }
 
-    pub(super) fn master_says(&self, status: Status) {
+    /// Says whether this director is in sync no more.
+    pub(super) fn master_says(&self, status: Status) -> bool {
+        let mut was_in_sync = false;
         self.following(|it| {
+            if !status.all_told {
+                was_in_sync = std::mem::replace(&mut it.is_in_sync, false);
+            }
             it.status = Some(status);
             it.error = None;
         });
+        was_in_sync
     }
 
     /// Says whether that is new.
