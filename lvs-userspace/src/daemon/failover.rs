@@ -67,8 +67,9 @@ pub(super) struct Told {
 pub(super) struct Role {
     failover: Failover,
     tracker: Tracker,
-    /// The services whose quorum is tracked, by the numbers of that, and whether they have it.
-    quorums: Vec<(usize, ServiceId, bool)>,
+    /// The services whose quorum is tracked, by the numbers of that, and whether they have it, as was told
+    /// last.
+    quorums: Vec<(usize, ServiceId, Option<bool>)>,
     vips: Vec<IpAddr>,
     is_ready: bool,
     /// Why the role was claimed the last time.
@@ -112,7 +113,7 @@ impl Role {
         }
         for (number, service, had) in &mut self.quorums {
             let has = director.has_quorum(service);
-            if std::mem::replace(had, has) != has {
+            if had.replace(has) != Some(has) {
                 let wrong = (!has).then(|| format!("{service} has no quorum"));
                 self.failover.set_track(*number, wrong);
             }
@@ -133,11 +134,13 @@ impl Role {
         let Some(configured) = &config.failover else { return };
         match settings(config, configured) {
             Ok(settings) => {
-                if before.failover != config.failover {
-                    self.quorums = quorums(&settings.track);
-                    self.tracker = Tracker::start(&settings.track, &self.failover.tell());
-                }
+                let track = settings.track.clone();
                 self.failover.reconfigure(settings);
+                // After that: they tell by the new numbers, from the first on.
+                if before.failover != config.failover {
+                    self.quorums = quorums(&track);
+                    self.tracker = Tracker::start(&track, &self.failover.tell());
+                }
             }
             Err(error) => error!(%error, "failover stays as it was"),
         }
@@ -314,9 +317,9 @@ fn vips(config: &Config) -> Vec<IpAddr> {
     vips
 }
 
-fn quorums(track: &[failover::settings::Track]) -> Vec<(usize, ServiceId, bool)> {
+fn quorums(track: &[failover::settings::Track]) -> Vec<(usize, ServiceId, Option<bool>)> {
     let quorum = |(number, track): (usize, &failover::settings::Track)| match track.what {
-        Tracked::Quorum(service) => Some((number, service, true)),
+        Tracked::Quorum(service) => Some((number, service, None)),
         Tracked::Interface(_) | Tracked::Program(_) => None,
     };
     track.iter().enumerate().filter_map(quorum).collect()
