@@ -16,6 +16,7 @@ mod probes;
 pub use clock::Clock;
 pub use collect::collect;
 pub use evidence::{
-    Asked, Attached, Evidence, Known, Member, Reached, RealServer, Seen, Service, Syn, Tried, Way,
+    Asked, Attached, Evidence, Failover, Known, Member, Reached, RealServer, Seen, Service, Syn,
+    Tried, Way,
 };
 pub use findings::{Diagnosis, Finding, Name, Severity, examine};

@@ -514,7 +514,7 @@ impl Agent {
     /// Has the doctor look at everything.
     fn examine(&mut self, reply: Reply<Diagnosis>) {
         self.sweep();
-        let known = known(
+        let mut known = known(
             &self.director,
             &self.links,
             &self.dataplane,
@@ -523,6 +523,8 @@ impl Agent {
             self.counts.in_tables,
             &self.options.bpffs,
         );
+        let role = self.role.as_ref();
+        known.failover = role.and_then(|it| it.evidence(self.director.config(), Instant::now()));
         self.examinations.begin(known, self.reach.netlink().clone(), reply);
     }
 

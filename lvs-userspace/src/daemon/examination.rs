@@ -76,6 +76,8 @@ pub(super) fn known(
         tables: dataplane.sizes().uses(in_tables).to_vec(),
         services: config.virtual_services.iter().map(|it| service(director, it)).collect(),
         real_servers: reach.places().collect(),
+        // The role knows of that.
+        failover: None,
     }
 }
 

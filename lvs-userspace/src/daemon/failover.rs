@@ -96,6 +96,8 @@ pub(super) struct Role {
     is_ready: bool,
     /// Why the role was claimed the last time.
     claimed: Option<Edge>,
+    /// Why the driver has no real-time priority.
+    not_real_time: Option<String>,
 }
 
 impl Role {
@@ -145,6 +147,7 @@ impl Role {
             without_ways: None,
             is_ready: false,
             claimed: None,
+            not_real_time: None,
         };
         Ok((role, notices))
     }
@@ -316,10 +319,14 @@ impl Role {
             Notice::OtherVips(peer) => {
                 warn!(%peer, "it answers for other addresses than this director: compare their services");
             }
-            Notice::NotRealTime(error) => info!(
-                error,
-                "the failover thread has no real-time priority: it may be late when there is much to do"
-            ),
+            Notice::NotRealTime(error) => {
+                info!(
+                    error,
+                    "the failover thread has no real-time priority: it may be late when there is \
+                     much to do"
+                );
+                self.not_real_time = Some(error.clone());
+            }
             Notice::Ended => error!("the failover thread has ended"),
         }
         None

@@ -8,6 +8,7 @@ use std::{
 use super::Clock;
 use crate::{
     config::XdpMode,
+    control::api,
     dataplane::{
         OutOfSync,
         bpf::{AttachedAs, PinFault, TableUse},
@@ -52,6 +53,17 @@ pub struct Known {
     pub services: Vec<Service>,
     /// All real servers and sorry servers, each once.
     pub real_servers: Vec<RealServer>,
+    /// What it is to other directors; `None` if it is alone.
+    pub failover: Option<Failover>,
+}
+
+/// What a director is to others.
+#[derive(Clone, Debug)]
+pub struct Failover {
+    /// As it is shown.
+    pub status: api::Failover,
+    /// Why its thread has no real-time priority; `None` if it has.
+    pub not_real_time: Option<String>,
 }
 
 /// An interface that is to run the XDP program.

@@ -1,5 +1,6 @@
 //! What is wrong, each with its evidence and what to do. Pure.
 
+mod failover;
 mod maps;
 mod network;
 mod real_servers;
@@ -126,6 +127,26 @@ pub enum Name {
     VipAnsweredByRealServer,
     /// Somebody else says on the network that he has the VIP
     VipAnsweredByStranger,
+    /// Something that this director needs as a master is wrong
+    DirectorUnfit,
+    /// Nobody would take over from this director
+    NoOtherDirector,
+    /// A backup does not know the connections of the master
+    StandbyOutOfDate,
+    /// Another director has other virtual services
+    ServicesDiffer,
+    /// Advertisements are not signed
+    AdvertisementsNotSigned,
+    /// Something was not taken for an advertisement
+    AdvertisementsRefused,
+    /// Two directors were master at the same time
+    SplitBrain,
+    /// Advertisements come late
+    LateAdvertisements,
+    /// Advertisements don't go out by one of the ways
+    FailoverWay,
+    /// Failover has no real-time priority
+    NotRealTime,
     /// Something could not be looked at
     NotLookedAt,
 }
@@ -147,6 +168,7 @@ pub fn examine(evidence: &Evidence) -> Diagnosis {
         .into_iter()
         .chain(maps::looks(evidence))
         .chain(real_servers::looks(evidence))
+        .chain(failover::looks(evidence))
         .collect();
     let checks = looks.len();
     let mut findings: Vec<_> = looks.into_iter().flatten().collect();

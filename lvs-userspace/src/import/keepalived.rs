@@ -1,4 +1,4 @@
-//! keepalived.conf: its virtual servers with their checkers, and the interfaces that it is at.
+//! keepalived.conf: its virtual servers with their checkers, and its VRRP.
 //!
 //! What the keywords mean is in keepalived.conf(5); what they mean when they are not there, mostly in
 //! what `keepalived --config-test` says. Real servers are those of direct routing alone.
@@ -10,19 +10,20 @@ mod report;
 mod server;
 mod syntax;
 mod values;
+mod vrrp;
 
 use std::{net::IpAddr, time::Duration};
 
 use super::{ADJUST_INTERFACES, Draft, Line};
-use crate::config::{Config, Director, Timeouts};
+use crate::config::{Config, Timeouts};
 use group::Groups;
 use report::Report;
 use server::Servers;
 use syntax::Statement;
+use vrrp::{Globals, Instances};
 
 /// How long a connection may be silent at most, in seconds.
 const LONGEST_TIMEOUT: u64 = 6 * 3600;
-const NO_FAILOVER: &str = "there is no failover yet";
 
 pub(super) fn import(text: &str, director: &str) -> Result<Draft, Vec<Line>> {
     let mut report = Report::default();
@@ -31,17 +32,18 @@ pub(super) fn import(text: &str, director: &str) -> Result<Draft, Vec<Line>> {
     let statements = syntax::parse(text, machine, &mut report);
     let mut draft = Draft::new(director);
     let config = &mut draft.config;
-    let mut interfaces = Vec::new();
+    let mut globals = Globals::default();
     let mut groups = Groups::new();
     for statement in &statements {
         match statement.keyword.as_str() {
-            "global_defs" => global_defs(statement, config, &mut report),
-            "vrrp_instance" => vrrp_instance(statement, &mut interfaces, &mut report),
+            "global_defs" => global_defs(statement, config, &mut globals, &mut report),
             "virtual_server_group" => groups.extend(group::group(statement, &mut report)),
-            "virtual_server" => {}
+            "virtual_server" | "vrrp_instance" | "vrrp_script" => {}
             _ => report.nothing_like(statement),
         }
     }
+    let instances = Instances::read(&statements, globals, &mut report);
+    let interfaces = instances.interfaces();
     if interfaces.is_empty() {
         draft.notes.push(ADJUST_INTERFACES);
     } else {
@@ -51,11 +53,17 @@ pub(super) fn import(text: &str, director: &str) -> Result<Draft, Vec<Line>> {
     for statement in statements.iter().filter(|it| it.keyword == "virtual_server") {
         servers.add(statement, &mut report);
     }
+    instances.carry(&mut draft, &mut report);
     draft.left_out = report.left_out;
     if report.errors.is_empty() { Ok(draft) } else { Err(report.errors) }
 }
 
-fn global_defs(statement: &Statement, config: &mut Config, report: &mut Report) {
+fn global_defs(
+    statement: &Statement,
+    config: &mut Config,
+    globals: &mut Globals,
+    report: &mut Report,
+) {
     for it in &statement.block {
         match it.keyword.as_str() {
             "router_id" => {
@@ -67,6 +75,7 @@ fn global_defs(statement: &Statement, config: &mut Config, report: &mut Report) 
                 }
             }
             "lvs_timeouts" => timeouts(it, &mut config.connections.timeouts, report),
+            _ if globals.take(it, report) => {}
             _ => report.nothing_like(it),
         }
     }
@@ -86,34 +95,6 @@ fn timeouts(statement: &Statement, timeouts: &mut Timeouts, report: &mut Report)
         };
         if let Some(seconds) = statement.number_of(&pair[1], 1..=LONGEST_TIMEOUT, report) {
             *timeout = Duration::from_secs(seconds);
-        }
-    }
-}
-
-/// An instance of VRRP: of it the interface.
-fn vrrp_instance(statement: &Statement, interfaces: &mut Vec<String>, report: &mut Report) {
-    for it in &statement.block {
-        match it.keyword.as_str() {
-            "interface" => {
-                let Some(name) = it.one(report).map(str::to_owned) else { continue };
-                if interfaces.contains(&name) {
-                    continue;
-                }
-                // Whether a file might name it.
-                let director = Director::new("x".to_owned(), vec![name.clone()]);
-                match Config::parse(&Config::new(director).to_toml(), "") {
-                    Ok(_) => interfaces.push(name),
-                    Err(errors) => {
-                        for error in errors.0 {
-                            report.error(it.line, format!("interface: {}", error.message));
-                        }
-                    }
-                }
-            }
-            "virtual_ipaddress" | "virtual_ipaddress_excluded" => {
-                report.leave_out(it, "lvsd answers for the addresses of its services by itself");
-            }
-            _ => report.leave_out(it, NO_FAILOVER),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::Role;
 use crate::{
     config::Config,
     control::api::{self, Failover as Status},
+    doctor,
     failover::{
         self,
         sync::{self, Following, Subscriber},
@@ -59,6 +60,16 @@ impl Role {
             announcements: report.announcements,
             sync: self.sync.as_ref().map(|it| self.synchronisation(&it.report().borrow(), now)),
         })
+    }
+
+    /// What the doctor goes by.
+    pub(in crate::daemon) fn evidence(
+        &self,
+        config: &Config,
+        now: Instant,
+    ) -> Option<doctor::Failover> {
+        let status = self.status(config, now)?;
+        Some(doctor::Failover { status, not_real_time: self.not_real_time.clone() })
     }
 
     fn synchronisation(&self, report: &sync::Report, now: Instant) -> api::Synchronisation {

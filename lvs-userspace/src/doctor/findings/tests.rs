@@ -1,3 +1,4 @@
+mod failover;
 mod network;
 mod real_servers;
 
@@ -103,6 +104,7 @@ fn healthy() -> Evidence {
             .iter()
             .map(|(address, last)| RealServer { address: ip(address), way, mac: Some(mac(*last)) })
             .collect(),
+        failover: None,
     };
     let abilities = XdpAbilities { native: true, takes_redirected: false };
     let asked = |vip| Asked { interface: ETH0, vip: ip(vip), answered: [].into() };

@@ -244,7 +244,7 @@ fn exec(
 }
 
 /// The words of a command, in which spaces stand between single quotes.
-fn words(command: &str) -> Vec<String> {
+pub(super) fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut is_quoted = false;

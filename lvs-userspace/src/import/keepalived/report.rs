@@ -6,12 +6,18 @@ use super::syntax::Statement;
 use crate::import::Line;
 
 /// Keywords that are not carried over, and what there is instead.
-const INSTEAD: [(&str, &str); 14] = [
+const INSTEAD: [(&str, &str); 22] = [
+    ("authentication", "see key_file in [failover]"),
+    ("lvs_sync_daemon", "connections are told of without a word, see sync in [failover]"),
     ("misc_dynamic", "weights follow load reports, see follow_load"),
     ("notification_email", "see [alerts.mail]"),
     ("notification_email_from", "see [alerts.mail]"),
     ("notify", "see hooks in [alerts]"),
+    ("notify_backup", "see hooks in [alerts]"),
     ("notify_down", "see hooks in [alerts]"),
+    ("notify_fault", "see hooks in [alerts]"),
+    ("notify_master", "see hooks in [alerts]"),
+    ("notify_stop", "see hooks in [alerts]"),
     ("notify_up", "see hooks in [alerts]"),
     ("quorum_down", "see hooks in [alerts]"),
     ("quorum_up", "see hooks in [alerts]"),
@@ -19,8 +25,10 @@ const INSTEAD: [(&str, &str); 14] = [
     ("smtp_connect_timeout", "see [alerts.mail]"),
     ("smtp_helo_name", "see [alerts.mail]"),
     ("smtp_server", "see [alerts.mail]"),
+    ("unicast_src_ip", "the routes to the peers say it"),
     ("user", "the program runs as lvsd does"),
     ("warmup", "the first checks are spread over half a second"),
+    ("vrrp_sync_group", "[failover] is one role for all services"),
 ];
 
 /// What is not carried over, and what is wrong.
