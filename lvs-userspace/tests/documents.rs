@@ -7,7 +7,7 @@ use lvs_userspace::config::Config;
 /// The TOML in a document.
 fn shown(document: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("a document");
     let blocks = text.split("```toml\n").skip(1);
     blocks.filter_map(|it| it.split("```").next()).map(str::to_owned).collect()
 }
@@ -25,7 +25,7 @@ fn whole(shown: &str, name: &str) -> String {
 
 #[test]
 fn every_configuration_is_good_at_both_directors() {
-    for document in ["docs/failover.md"] {
+    for document in ["README.md", "docs/failover.md"] {
         let shown = shown(document);
         assert!(!shown.is_empty(), "{document}");
         for (shown, name) in shown.iter().flat_map(|it| [(it, "midas"), (it, "estepe")]) {
