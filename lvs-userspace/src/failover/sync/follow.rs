@@ -189,9 +189,9 @@ fn take_records(
                 match place {
                     None => 2,
                     Some((key, _))
-                        if templates.get(&key).is_some_and(|it| {
-                            shared.store.age_of_template(it.seen, now) < age
-                        }) =>
+                        if templates
+                            .get(&key)
+                            .is_some_and(|it| shared.store.age_of_template(it.seen, now) < age) =>
                     {
                         1
                     }

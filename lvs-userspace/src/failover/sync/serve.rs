@@ -260,7 +260,8 @@ impl Voice<'_> {
             let (now, names) = (Instant::now(), shared.names());
             for template in templates.by_ref().take(TEMPLATES) {
                 if shared.store.age_of_template(template.1.seen, now) <= within
-                    && let Some(record) = template_record(&shared.store, &names, template, now) {
+                    && let Some(record) = template_record(&shared.store, &names, template, now)
+                {
                     record.encode(&mut records);
                     count += 1;
                 }
