@@ -113,7 +113,13 @@ fn who_was_asleep_catches_up() -> Result<()> {
     for _ in 0..10 {
         assert_eq!(lab.requests(100)?.len(), 100);
     }
+    // Until it is given up.
+    wait_for("the end of patience", SOON, || {
+        let followers = sync_of(&pair, Host::Director).ok()?["followers"].clone();
+        followers.as_array()?.is_empty().then_some(())
+    })?;
     pair.of(Host::Standby)?.signal(Signal::SIGCONT)?;
+    pair.wait_until_settled(Host::Director)?;
     assert!(wait_until_same(&mut pair)? >= 1000);
     drop(connections);
     Ok(())
@@ -145,7 +151,51 @@ fn clients_stay_where_they_are() -> Result<()> {
     Ok(())
 }
 
-/// While one has keys that the other does not believe, it is not in sync, and does not take the role back.
+/// Who comes back and can't be told of the connections does not take the role, unless that is forced.
+#[test]
+fn who_does_not_know_all_does_not_take_the_role_back() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let mut pair = lab.start_pair(PairConfig::default())?;
+    pair.take(Host::Director)?.kill()?;
+    pair.wait_for(Host::Standby, "master")?;
+    // There nobody listens.
+    pair.reconfigure(PairConfig::with("sync_port = 8849"));
+    pair.start(Host::Director)?;
+    wait_for("a refused connection", SOON, || {
+        let follows = sync_of(&pair, Host::Director).ok()?["follows"].clone();
+        let error = follows["error"].as_str()?.to_owned();
+        (error.contains("refused") && follows["is_in_sync"] == false).then_some(())
+    })
+    .with_context(|| pair.story())?;
+    // Longer than anything else would keep it from it.
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(pair.is(Host::Director, "backup") && pair.is(Host::Standby, "master"));
+    let take = ["failover", "--to", "director"];
+    let output = pair.of(Host::Director)?.lvsctl(&take)?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("--force"), "{error}");
+    let output = pair.of(Host::Director)?.lvsctl(&[&take[..], &["--force"]].concat())?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    pair.wait_for(Host::Director, "master")?;
+    pair.wait_for(Host::Standby, "backup")
+}
+
+/// A reload whose keys can't be read changes nothing.
+#[test]
+fn keys_that_can_not_be_read_are_refused() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let file = "/run/lvs/lab/both.keys";
+    fs::write(file, "1 000102030405060708090a0b0c0d0e0f\n")?;
+    let mut pair = lab.start_pair(PairConfig::with(&format!("key_file = \"{file}\"")))?;
+    fs::write(file, "no key\n")?;
+    let output = pair.of(Host::Director)?.lvsctl(&["reload"])?;
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("key_file"), "{error}");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(pair.is(Host::Director, "master") && pair.is(Host::Standby, "backup"));
+    Ok(())
+}
+
 /// Keys are changed step by step, and nobody notices.
 #[test]
 fn keys_are_needed_and_can_be_changed() -> Result<()> {

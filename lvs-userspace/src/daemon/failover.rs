@@ -62,8 +62,8 @@ pub enum FailoverError {
     Sync(#[from] SyncError),
 }
 
-/// So long a director that comes back waits for real servers that it can't reach.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// So long a director that comes back waits for real servers that it can't reach, or that fail.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// So long a stop is put off at most, for connections that are still told of.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(3);
@@ -91,8 +91,12 @@ pub(super) struct Role {
     quorums: Vec<(usize, ServiceId, Option<bool>)>,
     vips: Vec<IpAddr>,
     is_warm: bool,
-    /// Since when it would be ready if it knew the ways to its real servers.
-    without_ways: Option<Instant>,
+    /// Since when it has not been at fault.
+    sound_since: Option<Instant>,
+    has_told_end: bool,
+    /// Whether the others have turned out to be directors of ours.
+    peers_confirm: bool,
+    lease: Arc<Lease>,
     is_ready: bool,
     /// Why the role was claimed the last time.
     claimed: Option<Edge>,
@@ -120,8 +124,14 @@ impl Role {
         let (track, settings_keys) = (settings.track.clone(), settings.keys.clone());
         let vips = vips(config);
         let ways = configured.ways(&config.director.name, &config.director.interfaces);
-        let setup =
-            Setup { vrid: configured.vrid, ways, settings, vips: vips.clone(), links, lease };
+        let setup = Setup {
+            vrid: configured.vrid,
+            ways,
+            settings,
+            vips: vips.clone(),
+            links,
+            lease: Arc::clone(&lease),
+        };
         let sync_settings = sync_settings(config, configured, settings_keys);
         let (failover, notices) = Failover::start(setup)?;
         let sync = match sync_settings {
@@ -144,7 +154,10 @@ impl Role {
             quorums,
             vips,
             is_warm: false,
-            without_ways: None,
+            sound_since: None,
+            has_told_end: false,
+            peers_confirm: false,
+            lease,
             is_ready: false,
             claimed: None,
             not_real_time: None,
@@ -156,8 +169,8 @@ impl Role {
     pub(super) fn follow(&mut self, director: &Director) {
         self.failover.pulse().beat();
         self.is_warm |= director.is_warm();
-        let knows_all = self.sync.as_ref().is_none_or(|it| it.report().borrow().is_in_sync());
-        let is_ready = self.is_warm && knows_all && self.knows_ways(director, Instant::now());
+        let knows_all = self.look_at_sync();
+        let is_ready = self.is_warm && knows_all && self.can_serve(director, Instant::now());
         if std::mem::replace(&mut self.is_ready, is_ready) != is_ready {
             self.failover.set_ready(is_ready);
         }
@@ -170,16 +183,28 @@ impl Role {
         }
     }
 
-    /// Whether it can reach its real servers; after a while it must do without some. The kernel forgets
-    /// where they are when a link goes down.
-    fn knows_ways(&mut self, director: &Director, now: Instant) -> bool {
-        let is_at_fault = self.failover.report().borrow().state == State::Fault;
-        if is_at_fault || director.knows_ways() {
-            self.without_ways = None;
-            return !is_at_fault;
+    /// Whether all connections of the master are known.
+    fn look_at_sync(&mut self) -> bool {
+        let Some(sync) = &self.sync else { return true };
+        let report = sync.report();
+        let report = report.borrow();
+        // Who speaks our protocol says it when it gives way; also later on, when it does not answer.
+        let is_of_ours = report.following.as_ref().is_some_and(|it| it.status.is_some());
+        if is_of_ours && !std::mem::replace(&mut self.peers_confirm, true) {
+            self.failover.set_peers_confirm();
         }
-        let since = *self.without_ways.get_or_insert(now);
-        now.duration_since(since) >= PATIENCE
+        report.is_in_sync()
+    }
+
+    /// Whether it can serve as the master does. When a link was away the kernel has forgotten where the
+    /// real servers are, and the checks have failed: a while is given to both.
+    fn can_serve(&mut self, director: &Director, now: Instant) -> bool {
+        if self.failover.report().borrow().state == State::Fault {
+            self.sound_since = None;
+            return false;
+        }
+        let since = *self.sound_since.get_or_insert(now);
+        director.reaches_all() || now.duration_since(since) >= PATIENCE
     }
 
     /// What the numbers in the maps stand for from now on.
@@ -195,8 +220,17 @@ impl Role {
         let Some(sync) = &self.sync else { return };
         self.own.connections = connections;
         sync.set_status(self.own.clone());
-        for (address, other) in sync.report().borrow().others() {
+        let report = sync.report();
+        let report = report.borrow();
+        if report.has_ended && !std::mem::replace(&mut self.has_told_end, true) {
+            error!(
+                "the synchronisation thread has ended: connections are told to nobody; restart lvsd"
+            );
+        }
+        let mut present = BTreeSet::new();
+        for (address, other) in report.others() {
             let name = if other.name.is_empty() { address.to_string() } else { other.name.clone() };
+            present.insert(name.clone());
             if other.tables == self.own.tables {
                 self.different.remove(&name);
             } else if !other.tables.is_empty() && self.different.insert(name.clone()) {
@@ -206,12 +240,13 @@ impl Role {
                 );
             }
         }
+        self.different.retain(|name| present.contains(name));
     }
 
     /// Gives the role up. What this director still forwards meanwhile the next is told of, until there is
     /// nothing any more.
     pub(super) async fn leave(self) {
-        let Self { failover, sync, .. } = self;
+        let Self { failover, sync, lease, .. } = self;
         let report = failover.report();
         let was_master = report.borrow().state == State::Master;
         let interval = failover.interval();
@@ -221,6 +256,19 @@ impl Role {
             sync.as_ref().is_some_and(|it| !it.report().borrow().subscribers.is_empty());
         if was_master && is_followed {
             tokio::time::sleep(lease::length(interval).min(LONGEST_FAREWELL)).await;
+            // What came now would be told to nobody.
+            lease.end();
+        }
+    }
+
+    /// Whether it could go by another configuration.
+    ///
+    /// # Errors
+    /// What can't be read of it.
+    pub(super) fn check(config: &Config) -> Result<(), FailoverError> {
+        match &config.failover {
+            Some(configured) => settings(config, configured).map(drop),
+            None => Ok(()),
         }
     }
 

@@ -2,18 +2,21 @@
 //! is told.
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr, SocketAddrV6},
     rc::Rc,
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, SockRef};
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{MissedTickBehavior, error::Elapsed, interval, sleep, timeout},
 };
 use tracing::{debug, info, warn};
 
 use super::{
+    link::send_far,
     message::Message,
     peer::{PeerError, Reader, Writer, meet},
     record::Record,
@@ -79,7 +82,7 @@ async fn hear(
     templates: &mut Templates,
 ) -> Result<(), PeerError> {
     shared.begin(master);
-    let connected = timeout(CONNECT, TcpStream::connect(master));
+    let connected = timeout(CONNECT, connect(master));
     let stream = connected.await.map_err(|Elapsed { .. }| PeerError::Silent)??;
     let keys = shared.settings().keys.clone();
     let (reader, writer) = meet(stream, keys, Speaker::Follower).await?;
@@ -89,6 +92,12 @@ async fn hear(
         () = until_another(shared, master) => Ok(()),
         () = until_more_is_known(shared) => Ok(()),
     }
+}
+
+async fn connect(master: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if master.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    send_far(&SockRef::from(&socket), Domain::for_address(master))?;
+    socket.connect(master).await
 }
 
 /// Says each second what this director is.

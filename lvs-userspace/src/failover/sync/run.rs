@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::TcpListener,
     runtime,
@@ -24,6 +24,7 @@ use tracing::{error, warn};
 use super::{
     Following, Names, Report, Status, Subscriber,
     follow::{endpoint, follow},
+    link::{send_far, take_near},
     peer::PeerError,
     serve::{SettingsWatch, listen},
     tell::{Batch, tell},
@@ -236,6 +237,8 @@ fn bind(port: u16) -> io::Result<std::net::TcpListener> {
         if domain == Domain::IPV6 {
             socket.set_only_v6(false)?;
         }
+        send_far(&SockRef::from(&socket), domain)?;
+        take_near(&SockRef::from(&socket), domain)?;
         socket.bind(&address.into())?;
         socket.listen(16)?;
         socket.set_nonblocking(true)?;
