@@ -223,10 +223,12 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
                 Some(news) => agent.news(news),
                 None => break Err(RunError::NetlinkGone),
             },
-            notice = failover::next(&mut notices) => match notice {
-                Notice::Ended => break Err(RunError::FailoverGone),
-                notice => agent.noticed(&notice),
-            },
+            notice = failover::next(&mut notices) => {
+                agent.noticed(&notice);
+                if notice == Notice::Ended {
+                    break Err(RunError::FailoverGone);
+                }
+            }
             Some(()) = hangup.recv() => agent.hang_up().await,
             _ = tick.tick() => {
                 if let Some(log) = &mut log {

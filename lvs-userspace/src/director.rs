@@ -197,12 +197,12 @@ impl Director {
         self.checks().all(|(target, _)| self.health(&target) != Health::Checking)
     }
 
-    /// Whether it is known where each real server is that is not down.
+    /// Whether each real server can be reached, and passes its checks.
     #[must_use]
-    pub fn knows_ways(&self) -> bool {
+    pub fn reaches_all(&self) -> bool {
         self.all().all(|(service, it)| {
             let target = Target { service: service.id, real_server: it.address };
-            self.neighbours.contains_key(&it.address) || self.health(&target) == Health::Down
+            self.neighbours.contains_key(&it.address) && self.health(&target) != Health::Down
         })
     }
 

@@ -25,9 +25,9 @@ mod order;
 pub mod packet;
 mod refusal;
 pub mod settings;
-pub mod sync;
 #[cfg(test)]
 mod sim;
+pub mod sync;
 pub mod track;
 
 pub use interval::Interval;

@@ -80,10 +80,10 @@ impl Daemon {
                     Request::Zero(api::Zero { service }, _, reply) => {
                         drop(reply.send(zero(service)))
                     }
-                    Request::HandOver(api::HandOver { to: None }, _, reply) => {
+                    Request::HandOver(api::HandOver { to: None, .. }, _, reply) => {
                         drop(reply.send(Ok(api::HandedOver { role: State::Backup })));
                     }
-                    Request::HandOver(api::HandOver { to: Some(to) }, _, reply) => {
+                    Request::HandOver(api::HandOver { to: Some(to), .. }, _, reply) => {
                         drop(reply.send(Err(api::ApiError { error: format!("{to} can't") })));
                     }
                     Request::Save(api::Save {}, _, reply) => {

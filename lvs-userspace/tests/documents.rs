@@ -7,7 +7,7 @@ use lvs_userspace::config::Config;
 /// The TOML in a document.
 fn shown(document: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(document);
-    let text = fs::read_to_string(path).unwrap();
+    let text = fs::read_to_string(path).expect("a document");
     let blocks = text.split("```toml\n").skip(1);
     blocks.filter_map(|it| it.split("```").next()).map(str::to_owned).collect()
 }

@@ -79,6 +79,13 @@ fn a_master_that_advertises_by_multicast() -> Result<()> {
     there_and_back(Harm::Frozen, config, &Plan::to(VIP))
 }
 
+#[test]
+fn a_master_that_advertises_over_ipv6() -> Result<()> {
+    let peers = [Host::Standby, Host::Director].map(|it| vec![it.address_v6().to_string()]);
+    let config = PairConfig { peers, ..PairConfig::default() };
+    there_and_back(Harm::Unplugged, config, &Plan::to(VIP))
+}
+
 /// Who was master before is backup, and stays that.
 #[test]
 fn without_preemption_nothing_happens_when_it_is_back() -> Result<()> {

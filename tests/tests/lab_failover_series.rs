@@ -1,13 +1,13 @@
 //! Many failovers in a row, of all kinds: never two owners of the VIP, and nobody is left waiting.
 //! `LVS_FAILOVERS` says how many; a hundred take some minutes.
 
-use std::env;
+use std::{env, time::Duration};
 
 use anyhow::{Context, Result};
 use lvs_tests::{
     failover::Plan,
-    lab::{Harm, Host, Lab, Options, PairConfig, VIP, other},
-    takeover::Takeover,
+    lab::{Harm, Host, Lab, Options, Pair, PairConfig, VIP, other},
+    takeover::{Takeover, check_return},
 };
 
 /// As many as there are kinds, and some more.
@@ -22,14 +22,15 @@ fn one_after_the_other() -> Result<()> {
     let lab = Lab::up(Options::default())?;
     // Who is back waits for the next failover, so each is one from a pair that is whole.
     let mut pair = lab.start_pair(PairConfig::with("preempt = false"))?;
+    // What has no answer by then has none, and there are many to come.
+    let plan = Plan { patience: Duration::from_secs(3), ..Plan::to(VIP) };
     let mut master = Host::Director;
     let (mut gaps, mut lost) = (Vec::new(), 0);
     for (number, harm) in (1..=count).zip(Harm::ALL.into_iter().cycle()) {
         let to = other(master)?;
         let what = format!("failover {number} of {count}, {harm}");
-        let takeover = Takeover::measure(what, &Plan::to(VIP), &mut pair, to, |pair| {
-            lab.harm(pair, master, harm)
-        })?;
+        let takeover =
+            Takeover::measure(what, &plan, &mut pair, to, |pair| lab.harm(pair, master, harm))?;
         let outcome = &takeover.outcome;
         takeover.check()?;
         if harm.is_in_order() {
@@ -39,7 +40,8 @@ fn one_after_the_other() -> Result<()> {
         lost += outcome.failed.len();
         // What an operator has wanted need not be put right.
         if !matches!(harm, Harm::HandedOver | Harm::TakenOver) {
-            lab.heal(&mut pair, master, harm)?;
+            let heal = |pair: &mut Pair| lab.heal(pair, master, harm);
+            check_return(&mut pair, to, heal).with_context(|| format!("after {harm}"))?;
         }
         pair.wait_until_settled(to)?;
         master = to;

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Result;
 use lvs_tests::{
     failover::Plan,
-    lab::{Host, Lab, Options, Pair, PairConfig, VIP, service},
+    lab::{Host, Lab, LvsdCommand, Options, Pair, PairConfig, VIP, service},
     takeover::Takeover,
 };
 
@@ -54,14 +54,43 @@ fn a_program_that_fails_and_costs_priority() -> Result<()> {
     it_gives_way(&format!("{PROGRAM}priority_step = 150\n"), "backup", "exit status: 3: it is ill")
 }
 
+const QUORUM: &str = r#"
+[[failover.track]]
+type = "quorum"
+address = "10.77.0.100"
+port = 81
+protocol = "tcp"
+"#;
+
+/// A service that the director finds well as long as its file is there.
+fn checked() -> String {
+    let check = "quorum = 1\ncheck = { type = \"exec\", interval = \"100ms\", rise = 1, fall = 1, \
+                 command = [\"/bin/sh\", \"-c\", \"test -e /run/lvs/lab/well-{host}\"] }";
+    service(VIP.into(), 81, "tcp", check, &[(Host::Rs1, 1)])
+}
+
 /// Only the director finds too few real servers: there is something wrong with itself.
 #[test]
 fn a_quorum() -> Result<()> {
-    let check = "quorum = 1\ncheck = { type = \"exec\", interval = \"100ms\", rise = 1, fall = 1, \
-                 command = [\"/bin/sh\", \"-c\", \"test -e /run/lvs/lab/well-{host}\"] }";
-    let service = service(VIP.into(), 81, "tcp", check, &[(Host::Rs1, 1)]);
-    let track = format!(
-        "\n[[failover.track]]\ntype = \"quorum\"\naddress = \"{VIP}\"\nport = 81\nprotocol = \"tcp\"\n"
-    );
-    it_gives_way(&(service + &track), "fault", "has no quorum")
+    it_gives_way(&(checked() + QUORUM), "fault", "has no quorum")
+}
+
+/// A configuration by which nothing is wrong any more, and failover is another, is followed in both.
+#[test]
+fn a_quorum_that_a_new_configuration_gives_back() -> Result<()> {
+    let lab = Lab::up(Options::default())?;
+    let well = "/run/lvs/lab/well-director";
+    fs::write(well, "")?;
+    fs::write("/run/lvs/lab/well-standby", "")?;
+    let config = PairConfig { more: checked() + QUORUM, ..PairConfig::default() };
+    let mut pair = lab.start_pair(config.clone())?;
+    fs::remove_file(well)?;
+    pair.wait_for(Host::Director, "fault")?;
+    let unchecked = service(VIP.into(), 81, "tcp", "quorum = 1", &[(Host::Rs1, 1)]);
+    let more = unchecked + QUORUM;
+    let other = PairConfig { more, ..PairConfig::with("preempt_delay = \"1ms\"") };
+    LvsdCommand::new(Host::Director, &other.text(Host::Director))?;
+    pair.of(Host::Director)?.hang_up()?;
+    pair.wait_for(Host::Director, "master")?;
+    pair.wait_until_settled(Host::Director)
 }

@@ -3,6 +3,7 @@
 //!
 //! lvsd is on the director and keepalived on the standby; which of them is to be master their priorities
 //! say. keepalived has no IPVS here: it takes the VIPs, and nothing is behind them.
+#![expect(clippy::print_stdout, reason = "how long each takeover took is worth knowing")]
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +17,7 @@ use lvs_tests::{
     failover::{Claim, Plan, Trial},
     lab::{
         Host, Instance, Keepalived, Lab, Lvsd, Options, VIP, VIP_V6, config_of_both,
-        keepalived_config, wait_for,
+        keepalived_config, other, wait_for,
     },
 };
 
@@ -92,7 +93,7 @@ impl Pair {
         let peers = self.way.peer(Host::Standby);
         let peers = peers.map(|it| format!("peers = [\"{it}\"]\n")).unwrap_or_default();
         let failover = format!(
-            "[failover]\nvrid = {VRID}\npriority = {priority}\nadvert_interval = \"100ms\"\n\
+            "[failover]\nvrid = {VRID}\npriority = {priority}\nadvert_interval = \"100ms\"\nsync = false\n\
              {peers}{line}\n\n[connections]"
         );
         let text = config_of_both(Host::Director).replacen("[connections]", &failover, 1);
@@ -185,10 +186,8 @@ impl Pair {
 
     /// The master ends, and the other takes over as fast as the RFC says, with the priority `next`.
     fn take_over(&mut self, how: End, next: u8) -> Result<()> {
-        let (from, to) = match self.master()?.with_context(|| self.story())? {
-            Host::Director => (Host::Director, Host::Standby),
-            other => (other, Host::Director),
-        };
+        let from = self.master()?.with_context(|| self.story())?;
+        let to = other(from)?;
         let capture = self.lab.capture(Host::Standby)?;
         // The capture has begun with some that the master has sent.
         thread::sleep(3 * INTERVAL);
@@ -213,6 +212,7 @@ impl Pair {
             End::Killed => (3 * INTERVAL + skew, false),
         };
         let case = format!("{:?}, {from} {how:?}: {took:?}, by the RFC {least:?}", self.way);
+        println!("{case}");
         assert_eq!(adverts[last].priority == 0, says_so, "{case}");
         // What counts is when the last was sent, and here is known when the bridge had it.
         ensure!(took + Duration::from_millis(5) > least, "{case}: too soon");
@@ -307,6 +307,7 @@ fn every_change(way: Way) -> Result<()> {
     pair.was_understood()?;
     pair.take_over(End::Killed, HIGH)?;
     let longest = two_answer(&watch.records()?.claims);
+    println!("{way:?}: two answered for {longest:?}");
     ensure!(longest < INTERVAL, "two answered for {longest:?}");
     Ok(())
 }
@@ -343,4 +344,24 @@ fn neither_preempts_unless_it_may() -> Result<()> {
     pair.stays_master(Host::Director)?;
     pair.end(Host::Director, End::Stopped)?;
     pair.wait_until_master(Host::Standby)
+}
+
+/// keepalived hears nothing of lvsd for a while, and takes the VIPs, too.
+#[test]
+fn of_two_masters_the_lower_gives_way_and_the_network_is_told() -> Result<()> {
+    let mut pair = Pair::new(Way::Multicast)?;
+    pair.start_lvsd(HIGH, "")?;
+    pair.start_keepalived(LOW, "")?;
+    pair.wait_until_master(Host::Director)?;
+    pair.ask()?;
+    pair.lab.hush(Host::Director, true)?;
+    wait_for("keepalived as master, too", SOON, || {
+        let has = pair.keepalived.as_ref()?.has(VIP.into()).ok()?;
+        let splits = pair.lvsd.as_ref()?.status().ok()?["failover"]["splits"].as_u64()?;
+        (has && splits == 1).then_some(())
+    })
+    .with_context(|| pair.story())?;
+    pair.lab.hush(Host::Director, false)?;
+    pair.wait_until_master(Host::Director)?;
+    pair.stays_master(Host::Director)
 }

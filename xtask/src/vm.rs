@@ -32,6 +32,10 @@ pub(crate) struct Options {
     /// End it after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     time_limit: u64,
+    /// Have its clock go by what its processor does: slower, but nothing in there is late because this
+    /// machine has other things to do
+    #[arg(long)]
+    steady: bool,
     /// The command; the tests of the BPF program if left out
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -39,10 +43,10 @@ pub(crate) struct Options {
 
 /// Sets up and runs it; gives the command's exit status.
 pub(crate) fn run(options: &Options) -> Result<u8> {
-    let Options { kernel, time_limit, command } = options;
+    let Options { kernel, time_limit, steady, command } = options;
     set_up(*kernel)?;
     if command.is_empty() {
-        test::kernel_by(&runner(*kernel, *time_limit)?)?;
+        test::kernel_by(&runner(*kernel, *time_limit, *steady)?)?;
         return Ok(0);
     }
     privilege::elevate()?;
@@ -56,14 +60,19 @@ pub(crate) fn run(options: &Options) -> Result<u8> {
     });
     fs::write(directory.path().join(guest::SCRIPT), script)?;
     let initramfs = initramfs::make(*kernel, directory.path())?;
-    Machine::start(*kernel, &initramfs, directory.path())?.follow(Duration::from_secs(*time_limit))
+    let machine = Machine::start(*kernel, &initramfs, directory.path(), *steady)?;
+    machine.follow(Duration::from_secs(*time_limit))
 }
 
 /// What runs a program that was built here in there: this verb, with its first arguments.
-pub(crate) fn runner(kernel: Kernel, time_limit: u64) -> Result<Vec<String>> {
+pub(crate) fn runner(kernel: Kernel, time_limit: u64, steady: bool) -> Result<Vec<String>> {
     let xtask = env::current_exe().context("cannot tell where xtask is")?;
-    let verb = ["vm", kernel.name(), "--time-limit", &time_limit.to_string(), "--"];
-    Ok([xtask.display().to_string()].into_iter().chain(verb.map(str::to_owned)).collect())
+    let limit = time_limit.to_string();
+    let mut words = vec!["vm", kernel.name(), "--time-limit", &limit];
+    words.extend(steady.then_some("--steady"));
+    words.push("--");
+    let words = words.into_iter().map(str::to_owned);
+    Ok([xtask.display().to_string()].into_iter().chain(words).collect())
 }
 
 /// Installs and downloads what is missing.

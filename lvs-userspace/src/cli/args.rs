@@ -79,6 +79,9 @@ pub(super) enum Verb {
         /// The director that is to take over: this one, or the one that would be next
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
+        /// Although who takes over does not know all connections: they break then
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         json: Json,
     },

@@ -50,8 +50,8 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
             let is_no = status.out_of_sync.is_some();
             return Ok(Answer { text: show(json, &status, render::status), is_no });
         }
-        Verb::Failover { to, json } => {
-            let handed_over = client.hand_over(to).await?;
+        Verb::Failover { to, force, json } => {
+            let handed_over = client.hand_over(to, force).await?;
             show(json, &handed_over, |it| format!("this director is {} now\n", it.role))
         }
         Verb::Doctor { ignore, json } => {

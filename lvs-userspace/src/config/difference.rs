@@ -74,9 +74,8 @@ pub fn difference(before: &Config, after: &Config) -> Difference {
 /// Whether failover needs other sockets, or is another director's.
 fn needs_other_ways(before: &Config, after: &Config) -> bool {
     let ways = |Config { director, failover, .. }: &Config| {
-        let ways = |it: &Failover| {
-            (it.vrid, it.sync_port, it.ways(&director.name, &director.interfaces))
-        };
+        let ways =
+            |it: &Failover| (it.vrid, it.sync_port, it.ways(&director.name, &director.interfaces));
         failover.as_ref().map(ways)
     };
     let is_same = before.failover == after.failover;

@@ -402,6 +402,8 @@ pub struct Refused {
 pub struct HandOver {
     /// Its name; `null` for whoever is next.
     pub to: Option<String>,
+    /// Although it does not know all connections: they break then.
+    pub force: bool,
 }
 
 /// What the director is that was asked.

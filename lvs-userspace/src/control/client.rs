@@ -197,8 +197,12 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, or it can't be done.
-    pub async fn hand_over(&self, to: Option<String>) -> Result<HandedOver, ClientError> {
-        self.post(api::FAILOVER, &HandOver { to }).await
+    pub async fn hand_over(
+        &self,
+        to: Option<String>,
+        force: bool,
+    ) -> Result<HandedOver, ClientError> {
+        self.post(api::FAILOVER, &HandOver { to, force }).await
     }
 
     /// Has lvsd write the running configuration to its file.

@@ -63,6 +63,15 @@ pub(super) struct World {
     pub(super) events: broadcast::Sender<api::Event>,
 }
 
+/// Why a configuration is not adopted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReloadError {
+    #[error(transparent)]
+    Room(#[from] SyncError),
+    #[error(transparent)]
+    Failover(#[from] FailoverError),
+}
+
 /// Everything that lvsd knows.
 pub(super) struct Agent {
     options: Options,
@@ -289,14 +298,17 @@ impl Agent {
     /// where they are, and what has not changed is not touched.
     ///
     /// # Errors
-    /// What the maps have no room for; then everything is as it was.
+    /// What the maps have no room for, or can't be read; then everything is as it was.
     async fn reload(
         &mut self,
         config: Config,
         by: &str,
         dry_run: bool,
-    ) -> Result<Difference, SyncError> {
+    ) -> Result<Difference, ReloadError> {
         self.would_fit(&config)?;
+        if self.role.is_some() {
+            Role::check(&config)?;
+        }
         let running = self.director.config();
         let difference = config::difference(running, &config);
         if dry_run {
@@ -471,10 +483,10 @@ impl Agent {
                 info!(%by, services, "counters count from zero");
                 drop(reply.send(zeroed));
             }
-            Request::HandOver(HandOver { to }, by, reply) => {
+            Request::HandOver(HandOver { to, force }, by, reply) => {
                 let config = self.director.config();
                 let ordered = match &self.role {
-                    Some(role) => role.order(to.as_deref(), config).await,
+                    Some(role) => role.order(to.as_deref(), force, config).await,
                     None => Err(alone(config)),
                 };
                 if let Ok(role) = ordered {

@@ -21,7 +21,7 @@ use crate::{
     dataplane::{Lease, bpf::Told as ToldByProgram},
     director::Director,
     failover::{
-        self, Refusal,
+        self, Order, Refusal,
         auth::{Keys, KeysError},
         driver::{Failover, Notice, Settings, Setup, StartError},
         lease,
@@ -62,8 +62,8 @@ pub enum FailoverError {
     Sync(#[from] SyncError),
 }
 
-/// So long a director that comes back waits for real servers that it can't reach.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// So long a director that comes back waits for real servers that it can't reach, or that fail.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// So long a stop is put off at most, for connections that are still told of.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(3);
@@ -86,12 +86,17 @@ pub(super) struct Role {
     /// Other directors whose services are not those of this one.
     different: BTreeSet<String>,
     tracker: Tracker,
-    /// The services whose quorum is tracked, by the numbers of that, and whether they have it.
-    quorums: Vec<(usize, ServiceId, bool)>,
+    /// The services whose quorum is tracked, by the numbers of that, and whether they have it, as was told
+    /// last.
+    quorums: Vec<(usize, ServiceId, Option<bool>)>,
     vips: Vec<IpAddr>,
     is_warm: bool,
-    /// Since when it would be ready if it knew the ways to its real servers.
-    without_ways: Option<Instant>,
+    /// Since when it has not been at fault.
+    sound_since: Option<Instant>,
+    has_told_end: bool,
+    /// Whether the others have turned out to be directors of ours.
+    peers_confirm: bool,
+    lease: Arc<Lease>,
     is_ready: bool,
     /// Why the role was claimed the last time.
     claimed: Option<Edge>,
@@ -119,15 +124,23 @@ impl Role {
         let (track, settings_keys) = (settings.track.clone(), settings.keys.clone());
         let vips = vips(config);
         let ways = configured.ways(&config.director.name, &config.director.interfaces);
-        let setup =
-            Setup { vrid: configured.vrid, ways, settings, vips: vips.clone(), links, lease };
+        let setup = Setup {
+            vrid: configured.vrid,
+            ways,
+            settings,
+            vips: vips.clone(),
+            links,
+            lease: Arc::clone(&lease),
+        };
         let sync_settings = sync_settings(config, configured, settings_keys);
         let (failover, notices) = Failover::start(setup)?;
         let sync = match sync_settings {
             None => None,
             Some(settings) => {
                 let told = told().map_err(SyncError::Told)?;
-                Some(Sync::start(settings, told, failover.report())?)
+                let sync = Sync::start(settings, told, failover.report())?;
+                sync.set_status(own_status(config));
+                Some(sync)
             }
         };
         let tracker = Tracker::start(&track, &failover.tell());
@@ -141,7 +154,10 @@ impl Role {
             quorums,
             vips,
             is_warm: false,
-            without_ways: None,
+            sound_since: None,
+            has_told_end: false,
+            peers_confirm: false,
+            lease,
             is_ready: false,
             claimed: None,
             not_real_time: None,
@@ -153,30 +169,42 @@ impl Role {
     pub(super) fn follow(&mut self, director: &Director) {
         self.failover.pulse().beat();
         self.is_warm |= director.is_warm();
-        let knows_all = self.sync.as_ref().is_none_or(|it| it.report().borrow().is_in_sync());
-        let is_ready = self.is_warm && knows_all && self.knows_ways(director, Instant::now());
+        let knows_all = self.look_at_sync();
+        let is_ready = self.is_warm && knows_all && self.can_serve(director, Instant::now());
         if std::mem::replace(&mut self.is_ready, is_ready) != is_ready {
             self.failover.set_ready(is_ready);
         }
         for (number, service, had) in &mut self.quorums {
             let has = director.has_quorum(service);
-            if std::mem::replace(had, has) != has {
+            if had.replace(has) != Some(has) {
                 let wrong = (!has).then(|| format!("{service} has no quorum"));
                 self.failover.set_track(*number, wrong);
             }
         }
     }
 
-    /// Whether it can reach its real servers; after a while it must do without some. The kernel forgets
-    /// where they are when a link goes down.
-    fn knows_ways(&mut self, director: &Director, now: Instant) -> bool {
-        let is_at_fault = self.failover.report().borrow().state == State::Fault;
-        if is_at_fault || director.knows_ways() {
-            self.without_ways = None;
-            return !is_at_fault;
+    /// Whether all connections of the master are known.
+    fn look_at_sync(&mut self) -> bool {
+        let Some(sync) = &self.sync else { return true };
+        let report = sync.report();
+        let report = report.borrow();
+        // Who speaks our protocol says it when it gives way; also later on, when it does not answer.
+        let is_of_ours = report.following.as_ref().is_some_and(|it| it.status.is_some());
+        if is_of_ours && !std::mem::replace(&mut self.peers_confirm, true) {
+            self.failover.set_peers_confirm();
         }
-        let since = *self.without_ways.get_or_insert(now);
-        now.duration_since(since) >= PATIENCE
+        report.is_in_sync()
+    }
+
+    /// Whether it can serve as the master does. When a link was away the kernel has forgotten where the
+    /// real servers are, and the checks have failed: a while is given to both.
+    fn can_serve(&mut self, director: &Director, now: Instant) -> bool {
+        if self.failover.report().borrow().state == State::Fault {
+            self.sound_since = None;
+            return false;
+        }
+        let since = *self.sound_since.get_or_insert(now);
+        director.reaches_all() || now.duration_since(since) >= PATIENCE
     }
 
     /// What the numbers in the maps stand for from now on.
@@ -192,8 +220,17 @@ impl Role {
         let Some(sync) = &self.sync else { return };
         self.own.connections = connections;
         sync.set_status(self.own.clone());
-        for (address, other) in sync.report().borrow().others() {
+        let report = sync.report();
+        let report = report.borrow();
+        if report.has_ended && !std::mem::replace(&mut self.has_told_end, true) {
+            error!(
+                "the synchronisation thread has ended: connections are told to nobody; restart lvsd"
+            );
+        }
+        let mut present = BTreeSet::new();
+        for (address, other) in report.others() {
             let name = if other.name.is_empty() { address.to_string() } else { other.name.clone() };
+            present.insert(name.clone());
             if other.tables == self.own.tables {
                 self.different.remove(&name);
             } else if !other.tables.is_empty() && self.different.insert(name.clone()) {
@@ -203,12 +240,13 @@ impl Role {
                 );
             }
         }
+        self.different.retain(|name| present.contains(name));
     }
 
     /// Gives the role up. What this director still forwards meanwhile the next is told of, until there is
     /// nothing any more.
     pub(super) async fn leave(self) {
-        let Self { failover, sync, .. } = self;
+        let Self { failover, sync, lease, .. } = self;
         let report = failover.report();
         let was_master = report.borrow().state == State::Master;
         let interval = failover.interval();
@@ -218,6 +256,19 @@ impl Role {
             sync.as_ref().is_some_and(|it| !it.report().borrow().subscribers.is_empty());
         if was_master && is_followed {
             tokio::time::sleep(lease::length(interval).min(LONGEST_FAREWELL)).await;
+            // What came now would be told to nobody.
+            lease.end();
+        }
+    }
+
+    /// Whether it could go by another configuration.
+    ///
+    /// # Errors
+    /// What can't be read of it.
+    pub(super) fn check(config: &Config) -> Result<(), FailoverError> {
+        match &config.failover {
+            Some(configured) => settings(config, configured).map(drop),
+            None => Ok(()),
         }
     }
 
@@ -235,15 +286,17 @@ impl Role {
         let Some(configured) = &config.failover else { return };
         match settings(config, configured) {
             Ok(settings) => {
-                if before.failover != config.failover {
-                    self.quorums = quorums(&settings.track);
-                    self.tracker = Tracker::start(&settings.track, &self.failover.tell());
-                }
                 let sync_settings = sync_settings(config, configured, settings.keys.clone());
                 if let (Some(sync), Some(settings)) = (&self.sync, sync_settings) {
                     sync.reconfigure(settings);
                 }
+                let track = settings.track.clone();
                 self.failover.reconfigure(settings);
+                // After that: they tell by the new numbers, from the first on.
+                if before.failover != config.failover {
+                    self.quorums = quorums(&track);
+                    self.tracker = Tracker::start(&track, &self.failover.tell());
+                }
             }
             Err(error) => error!(%error, "failover stays as it was"),
         }
@@ -252,10 +305,31 @@ impl Role {
     }
 
     /// Does what an operator wants; says what this director is then.
-    pub(super) async fn order(&self, to: Option<&str>, config: &Config) -> Result<State, String> {
+    pub(super) async fn order(
+        &self,
+        to: Option<&str>,
+        force: bool,
+        config: &Config,
+    ) -> Result<State, String> {
         let Some(configured) = &config.failover else { return Err(alone(config)) };
         let state = self.failover.report().borrow().state;
         let order = order(to, &config.director.name, state, configured)?;
+        let wanted = if order == Order::Nothing || force { None } else { self.sync.as_ref() };
+        if let Some(sync) = wanted {
+            let report = sync.report();
+            let report = report.borrow();
+            // Whom nobody follows, and who follows nobody, has nobody to take over from or to hand over to.
+            let knows_all = match order {
+                Order::Take => report.following.is_none() || report.is_in_sync(),
+                Order::Resign | Order::Nothing => report.subscribers.iter().any(|it| it.is_in_sync),
+            };
+            if !knows_all {
+                return Err("who would take over does not know all connections yet, so they would \
+                            break (`lvsctl status` says what it waits for); --force does it all the \
+                            same"
+                    .to_owned());
+            }
+        }
         self.failover.obey(order).await.ok_or_else(|| "the failover thread has ended".to_owned())
     }
 
@@ -412,9 +486,9 @@ fn vips(config: &Config) -> Vec<IpAddr> {
     vips
 }
 
-fn quorums(track: &[failover::settings::Track]) -> Vec<(usize, ServiceId, bool)> {
+fn quorums(track: &[failover::settings::Track]) -> Vec<(usize, ServiceId, Option<bool>)> {
     let quorum = |(number, track): (usize, &failover::settings::Track)| match track.what {
-        Tracked::Quorum(service) => Some((number, service, true)),
+        Tracked::Quorum(service) => Some((number, service, None)),
         Tracked::Interface(_) | Tracked::Program(_) => None,
     };
     track.iter().enumerate().filter_map(quorum).collect()

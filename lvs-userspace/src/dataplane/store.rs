@@ -149,15 +149,16 @@ impl ConnectionStore {
     }
 
     /// Takes in what another director knows of a connection, unless it is older than what is known here.
-    pub fn put(&self, known: &Known, now: Instant) -> Put {
+    /// What is as old is taken in, too, unless the `own` program is to know better.
+    pub fn put(&self, known: &Known, own_is_better: bool, now: Instant) -> Put {
         let now = self.clock.stamp(now);
         let age = u16::try_from(self.clock.units(known.age)).unwrap_or(u16::MAX);
         let Known { real_server, state, .. } = *known;
         let entry = Entry { real_server, seen: now.wrapping_sub(age), state, tag: 0 };
         let loads = |old: Entry, new: Entry| self.recount(old, new);
         match &known.flow {
-            FlowName::V4(flow) => self.v4().put(flow, entry, now, loads),
-            FlowName::V6(flow) => self.v6().put(flow, entry, now, loads),
+            FlowName::V4(flow) => self.v4().put(flow, entry, (now, own_is_better), loads),
+            FlowName::V6(flow) => self.v6().put(flow, entry, (now, own_is_better), loads),
         }
     }
 
@@ -176,7 +177,7 @@ impl ConnectionStore {
         let range = cursor.bucket..cursor.bucket.saturating_add(buckets);
         let length = {
             let mut visit = |flow, entry: Entry| {
-                if entry.age(now) <= within {
+                if age(entry, now) <= within {
                     visit(self.known(flow, entry, now));
                 }
             };
@@ -184,7 +185,9 @@ impl ConnectionStore {
             match cursor.table {
                 0 => family::each(&maps.connections, range, &mut |k, e| visit(named_v4(k, e), e)),
                 1 => family::each(&maps.half_open, range, &mut |k, e| visit(named_v4(k, e), e)),
-                2 => family::each(&maps.connections_v6, range, &mut |k, e| visit(named_v6(k, e), e)),
+                2 => {
+                    family::each(&maps.connections_v6, range, &mut |k, e| visit(named_v6(k, e), e))
+                }
                 3 => family::each(&maps.half_open_v6, range, &mut |k, e| visit(named_v6(k, e), e)),
                 _ => return false,
             }
@@ -217,7 +220,9 @@ impl ConnectionStore {
     /// When where a client stays was noted.
     #[must_use]
     pub fn age_of_template(&self, seen: u32, now: Instant) -> Duration {
-        self.clock.time(self.clock.long_stamp(now).wrapping_sub(seen))
+        let age = self.clock.long_stamp(now).wrapping_sub(seen);
+        // Noted just now, it may be ahead of this clock.
+        self.clock.time(if age < u32::MAX / 2 { age } else { 0 })
     }
 
     /// What bears so old a note of where a client stays.
@@ -227,8 +232,7 @@ impl ConnectionStore {
     }
 
     fn known(&self, flow: FlowName, entry: Entry, now: u16) -> Known {
-        // A packet just now may bear a time that is ahead of this.
-        let age = if entry.age(now) < u16::MAX / 2 { entry.age(now) } else { 0 };
+        let age = age(entry, now);
         let Entry { real_server, state, .. } = entry;
         Known { flow, real_server, state, age: self.clock.time(age.into()) }
     }
@@ -246,6 +250,11 @@ impl ConnectionStore {
             }
         }
     }
+}
+
+/// How long ago a packet was seen. One just now may bear a time that is ahead of this.
+fn age(entry: Entry, now: u16) -> u16 {
+    if entry.age(now) < u16::MAX / 2 { entry.age(now) } else { 0 }
 }
 
 fn protocol(entry: Entry) -> u32 {

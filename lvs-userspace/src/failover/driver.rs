@@ -18,6 +18,7 @@ mod announcer;
 mod condition;
 mod handle;
 mod hear;
+mod knock;
 mod realtime;
 mod report;
 mod run;

@@ -91,6 +91,8 @@ pub enum Event {
     Tracked(Condition),
     /// Whether it would serve as well as the master does: only then is a living one preempted.
     Ready(bool),
+    /// All others are directors of ours after all, who say it when they give way.
+    PeersConfirm,
     /// The operator wants that another takes over.
     Resign,
     /// The operator wants that this one takes over.
@@ -169,6 +171,8 @@ pub struct Machine {
     since: Instant,
     condition: Condition,
     is_ready: bool,
+    /// [`Settings::peers_confirm`], or what was found out since.
+    peers_confirm: bool,
     /// It has the role, or claims it, because the operator wants it.
     by_hand: bool,
     /// The operator has given the role away: no living master is preempted.
@@ -190,6 +194,7 @@ impl Machine {
             since: now,
             condition: Condition { is_at_fault: false, penalty: 0 },
             is_ready: false,
+            peers_confirm: false,
             by_hand: false,
             has_resigned: false,
             last: None,
@@ -267,6 +272,7 @@ impl Machine {
                 self.judge(before, now, &mut effects);
             }
             Event::Ready(is_ready) => self.is_ready = is_ready,
+            Event::PeersConfirm => self.peers_confirm = true,
             Event::Resign => self.resign(now, &mut effects),
             Event::Take => self.take(now, &mut effects),
             Event::Reconfigured(settings) => {
@@ -379,7 +385,7 @@ impl Machine {
                     self.assert(now, effects);
                 }
             }
-            Phase::Claim { .. } | Phase::Master { .. } if self.outranks(heard) => {
+            Phase::Claim { .. } | Phase::Master { .. } if self.outranks(heard, now) => {
                 if self.state() == State::Master {
                     effects.extend([Effect::Silence, Effect::Send(STOPS)]);
                 }
@@ -387,10 +393,12 @@ impl Machine {
                 self.listen(Edge::Outranked, now, effects);
             }
             Phase::Claim { .. } => {
-                // It does not know yet.
+                // It does not know yet. Once is enough: two that claim would answer each other for ever.
                 self.last = Some((heard, now));
                 self.grant(now + self.patience(), Against::Master);
-                self.assert(now, effects);
+                if self.has_settled(now) {
+                    self.assert(now, effects);
+                }
             }
             // The one before says again that it gives way, by another path.
             Phase::Master { .. }
@@ -446,6 +454,15 @@ impl Machine {
         if matches!(self.phase, Phase::Claim { .. } | Phase::Master { .. }) {
             self.set_next_advert(now + self.settings.interval.duration());
             effects.push(Effect::Send(self.priority()));
+        }
+    }
+
+    /// Whether its last advertisement was so long ago that others have heard it.
+    fn has_settled(&self, now: Instant) -> bool {
+        let interval = self.settings.interval.duration();
+        match self.phase {
+            Phase::Claim { next_advert, .. } => now + interval >= next_advert + self.settle(),
+            Phase::Init | Phase::Backup { .. } | Phase::Master { .. } | Phase::Fault => true,
         }
     }
 
@@ -556,11 +573,16 @@ impl Machine {
     }
 
     /// Whether the sender has the better right (section 6.4.3).
-    fn outranks(&self, heard: Heard) -> bool {
+    fn outranks(&self, heard: Heard, now: Instant) -> bool {
         match heard.priority.cmp(&self.priority()) {
             Ordering::Greater => true,
-            // Two were told to take over: the latter claims what the former has.
-            Ordering::Equal if self.by_hand => self.state() == State::Master,
+            // Two were told to take over: the latter claims what the former has, who gives way at the
+            // first advertisement. Who does not in an interval claims it, too.
+            Ordering::Equal if self.by_hand => {
+                let interval = self.settings.interval.duration();
+                let is_late = now > self.since + interval;
+                self.state() == State::Master || (is_late && heard.sender == Ordering::Greater)
+            }
             Ordering::Equal => heard.sender == Ordering::Greater,
             Ordering::Less => false,
         }
@@ -586,7 +608,7 @@ impl Machine {
     /// of its intervals; one that goes without a word would have said something within one.
     fn patience(&self) -> Duration {
         let interval = self.master_interval().duration();
-        if self.settings.peers_confirm { 3 * interval } else { interval }
+        if self.settings.peers_confirm || self.peers_confirm { 3 * interval } else { interval }
     }
 
     /// How long a claim waits for another that claims at the same time: some times the way of an

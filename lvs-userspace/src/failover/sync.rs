@@ -7,17 +7,18 @@
 //!   tables --all, then again ----> serve                    +--> in sync: it may preempt
 //! ```
 //!
-//! Every director listens; a backup connects to the master that it hears ([`follow`]), and gets all
+//! Every director listens; a backup connects to the master that it hears (`follow`), and gets all
 //! connections, then what begins and changes as it does, and now and then again all that were seen
-//! since ([`serve`]). So what was lost on the way, or by a ring that was full, is made up for, and who
-//! was away for a while begins anew. [`record`] and [`message`] are what goes over the wire, [`seal`] the
-//! proof of who sent it, [`names`] turns the real servers' places in one director's maps into addresses
+//! since (`serve`). So what was lost on the way, or by a ring that was full, is made up for, and who
+//! was away for a while begins anew. `record` and `message` are what goes over the wire, `seal` the
+//! proof of who sent it, `names` turns the real servers' places in one director's maps into addresses
 //! and back: all of it pure.
 //!
 //! Nothing here can slow a packet down: the program writes names into a ring, and goes on if that is full;
 //! who reads too slowly is told everything again. And nothing here decides who is master.
 
 mod follow;
+mod link;
 mod message;
 mod names;
 mod peer;

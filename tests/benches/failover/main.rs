@@ -56,15 +56,7 @@ fn main() -> Result<()> {
     let args = Args::parse();
     ensure!(args.runs > 0, "--runs must be at least 1");
     let contenders = args.only.map_or_else(|| Contender::ALL.to_vec(), |it| vec![it]);
-    let mut rate = args.rate;
-    for &contender in &contenders {
-        // The slowest sets the rate for all.
-        rate = highest_rate(contender, rate)?;
-    }
-    let mut rows = Vec::new();
-    for &contender in &contenders {
-        rows.extend(measure(contender, rate, args.runs)?);
-    }
+    let (rate, rows) = measure_all(&contenders, args.rate, args.runs)?;
     let results = Results::new(args.rate, rate, rows)?;
     results.print();
     if let Some(file) = args.json {
@@ -74,33 +66,40 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// How many requests a second can be made and answered here, at most `rate`.
-fn highest_rate(contender: Contender, mut rate: u32) -> Result<u32> {
-    let lab = Lab::up(Options::default())?;
-    let mut running = contender.start(&lab)?;
-    while rate > LEAST_RATE {
-        let outcome = trial(&lab, &mut running, None, rate)?;
-        progress(&format!("{contender}, {rate} requests a second: {outcome}"));
-        if is_undisturbed(&outcome) {
-            break;
+/// All of them at the same rate: the highest that can be measured with each, at most this.
+fn measure_all(contenders: &[Contender], mut rate: u32, runs: usize) -> Result<(u32, Vec<Row>)> {
+    'rate: loop {
+        let mut rows = Vec::new();
+        for &contender in contenders {
+            let Some(of_it) = measure(contender, rate, runs)? else {
+                rate = (rate / 2).max(LEAST_RATE);
+                continue 'rate;
+            };
+            rows.extend(of_it);
         }
-        rate = (rate / 2).max(LEAST_RATE);
+        return Ok((rate, rows));
     }
-    Ok(rate)
 }
 
 /// Whether nothing is to be seen where nothing has happened.
 fn is_undisturbed(outcome: &Outcome) -> bool {
     outcome.failed.is_empty()
         && outcome.broken.is_empty()
-        && outcome.longest_gap < Duration::from_millis(80)
-        && outcome.longest_wait < Duration::from_millis(200)
+        && outcome.longest_gap < Duration::from_millis(100)
+        && outcome.longest_wait < Duration::from_millis(300)
 }
 
-/// All events of one contender, so many times each.
-fn measure(contender: Contender, rate: u32, runs: usize) -> Result<Vec<Row>> {
+/// All events of one contender, so many times each; nothing if the rate is too high here.
+fn measure(contender: Contender, rate: u32, runs: usize) -> Result<Option<Vec<Row>>> {
     let lab = Lab::up(Options::default())?;
     let mut running = contender.start(&lab)?;
+    // The first finds nothing in any cache.
+    trial(&lab, &mut running, None, rate)?;
+    let outcome = trial(&lab, &mut running, None, rate)?;
+    if rate > LEAST_RATE && !is_undisturbed(&outcome) {
+        progress(&format!("{contender}, {rate} requests a second are too many here: {outcome}"));
+        return Ok(None);
+    }
     let mut rows = Vec::new();
     for event in EVENTS {
         let name = event.map_or_else(|| "nothing".to_owned(), |harm| harm.to_string());
@@ -113,7 +112,7 @@ fn measure(contender: Contender, rate: u32, runs: usize) -> Result<Vec<Row>> {
         }
         rows.push(Row::new(contender, name, &outcomes));
     }
-    Ok(rows)
+    Ok(Some(rows))
 }
 
 /// One event, and what it cost; afterwards director is master again.

@@ -18,6 +18,8 @@ pub(crate) struct Row {
     event: String,
     /// The longest time without an answer of each run, from the shortest to the longest.
     gaps_ms: Vec<f64>,
+    /// The longest that a request waited which was answered in the end.
+    longest_wait_ms: f64,
     requests: usize,
     requests_failed: usize,
     connections: usize,
@@ -48,6 +50,11 @@ impl Row {
             contender: contender.to_string(),
             event,
             gaps_ms,
+            longest_wait_ms: ms(outcomes
+                .iter()
+                .map(|it| it.longest_wait)
+                .max()
+                .unwrap_or_default()),
             requests: sum(|it| it.requests),
             requests_failed: sum(|it| it.failed.len()),
             connections: sum(|it| it.connections),
@@ -90,24 +97,27 @@ impl Results {
         if rate < rate_wanted {
             println!("(not {rate_wanted}: so many can't be measured here, of one or the other)");
         }
+        println!();
         println!(
-            "\n{:<18} {:<12} {:>4} {:>24} {:>16} {:>16} {:>10}",
-            "", "", "", "longest gap, ms", "requests", "connections", "two"
+            "{:<18} {:<12} {:>4} {:>27} {:>7} {:>13} {:>12} {:>7}",
+            "", "", "", "gap: min median max", "wait", "requests", "connections", "two"
         );
         println!(
-            "{:<18} {:<12} {:>4} {:>8}{:>8}{:>8} {:>16} {:>16} {:>10}",
-            "", "event", "runs", "min", "median", "max", "failed", "broken", "owners"
+            "{:<18} {:<12} {:>4} {:>27} {:>7} {:>13} {:>12} {:>7}",
+            "", "event", "runs", "", "", "failed", "broken", "owners"
         );
         for row in rows {
             let [min, median, max] = row.spread();
             println!(
-                "{:<18} {:<12} {:>4} {min:>8.0}{median:>8.0}{max:>8.0} {:>16} {:>16} {:>10}",
+                "{:<18} {:<12} {:>4} {:>27} {:>7.0} {:>13} {:>12} {:>7}",
                 row.contender,
                 row.event,
                 row.gaps_ms.len(),
-                format!("{} of {}", row.requests_failed, row.requests),
-                format!("{} of {}", row.connections_broken, row.connections),
-                format!("{} runs", row.two_owners),
+                format!("{min:>8.0}{median:>8.0}{max:>8.0}"),
+                row.longest_wait_ms,
+                format!("{} / {}", row.requests_failed, row.requests),
+                format!("{} / {}", row.connections_broken, row.connections),
+                format!("{} / {}", row.two_owners, row.gaps_ms.len()),
             );
         }
     }

@@ -85,7 +85,10 @@ pub(super) fn run(plan: &Plan, stop: &AtomicBool) -> Result<Vec<Request>> {
             let result = match if is_ready { asking.go_on(plan) } else { Ok(None) } {
                 Ok(Some(who)) => Ok(who),
                 Ok(None) if now < asking.sent + plan.limit => return true,
-                Ok(None) => Err(format!("no answer within {:?}", plan.limit)),
+                Ok(None) if asking.has_asked => {
+                    Err(format!("connected, and no answer within {:?}", plan.limit))
+                }
+                Ok(None) => Err(format!("no connection within {:?}", plan.limit)),
                 Err(error) => Err(format!("{error:#}")),
             };
             requests.push(Request { sent: asking.sent, ended: Instant::now(), result });

@@ -60,7 +60,7 @@ impl Plan {
             limit: Duration::from_secs(5),
             connections: 12,
             every: Duration::from_millis(100),
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs(5),
             download: Some("/long".to_owned()),
         }
     }

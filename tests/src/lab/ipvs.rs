@@ -32,6 +32,7 @@ impl Lab {
             "this kernel has no IPVS: {}",
             String::from_utf8_lossy(&modprobe.stderr).trim()
         );
+        self.hurry_web_servers()?;
         let mut pair = IpvsPair { director: None, standby: None };
         pair.start(self, Host::Director)?;
         pair.start(self, Host::Standby)?;

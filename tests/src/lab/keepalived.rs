@@ -188,3 +188,43 @@ impl Drop for Keepalived {
         self.signal(Signal::SIGKILL).ok();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::{VIP, VIP_V6};
+
+    #[test]
+    fn instances_of_two_families_fail_over_together() {
+        let peer = Host::Director.address().into();
+        let four = Instance::new("four", 100, VIP.into()).with_peer(peer).with("nopreempt");
+        let alone = keepalived_config(Host::Standby, 26, std::slice::from_ref(&four));
+        let expected = "\
+global_defs {
+ router_id standby
+ vrrp_version 3
+}
+vrrp_instance four {
+ interface eth0
+ state BACKUP
+ virtual_router_id 26
+ priority 100
+ advert_int 0.1
+ unicast_src_ip 10.77.0.4
+ unicast_peer {
+  10.77.0.3
+ }
+ unicast_ttl 255
+ nopreempt
+ virtual_ipaddress {
+  10.77.0.100/32 dev eth0
+ }
+}
+";
+        assert_eq!(alone, expected);
+        let six = Instance::new("six", 100, VIP_V6.into());
+        let both = keepalived_config(Host::Standby, 26, &[four, six]);
+        assert!(both.contains("vrrp_sync_group all {\n group { four\n six }\n}"), "{both}");
+        assert!(both.contains("  fd77::100/128 dev eth0\n"), "{both}");
+    }
+}

@@ -17,6 +17,10 @@ use super::{
     process::{Process, output, wait_for},
 };
 
+/// So long lvsd may take to be ready: most of it the kernel's, to verify the program, and an emulated
+/// processor is slow.
+const READY: Duration = Duration::from_secs(60);
+
 /// The lab's configuration: tcp port 80 of the VIP, wrr, with these weights.
 #[must_use]
 pub fn config(host: Host, weights: [u16; 3]) -> String {
@@ -219,12 +223,10 @@ pub struct Lvsd {
 impl Lvsd {
     /// Waits until it answers.
     pub fn wait_until_ready(&mut self) -> Result<()> {
-        let answer = wait_for("an answer from lvsd", Duration::from_secs(10), || {
-            match self.process.exited() {
-                Ok(None) => self.services().ok().map(|_| Ok(())),
-                Ok(Some(status)) => Some(Err(status)),
-                Err(_) => None,
-            }
+        let answer = wait_for("an answer from lvsd", READY, || match self.process.exited() {
+            Ok(None) => self.services().ok().map(|_| Ok(())),
+            Ok(Some(status)) => Some(Err(status)),
+            Err(_) => None,
         });
         match answer {
             Ok(Ok(())) => Ok(()),
@@ -287,7 +289,7 @@ impl Lvsd {
 
     /// Waits until it can reach every real server.
     pub fn wait_until_up(&self) -> Result<()> {
-        wait_for("reach of every real server", Duration::from_secs(10), || {
+        wait_for("reach of every real server", READY, || {
             let list = self.services().ok()?;
             let mut servers = list["services"]
                 .as_array()?

@@ -136,7 +136,18 @@ impl Pair {
                 .any(|it| it["last_advertisement_ms"].is_u64() && recent(it));
             any.then_some(())
         };
-        wait_for(&format!("{backup} to hear {master}"), SOON, hears).with_context(|| self.story())
+        wait_for(&format!("{backup} to hear {master}"), SOON, hears)
+            .with_context(|| self.story())?;
+        self.wait_until_in_sync(backup)
+    }
+
+    /// Waits until the one of a host knows all connections of the other, if it is to know them.
+    pub fn wait_until_in_sync(&self, backup: Host) -> Result<()> {
+        let knows = || {
+            let sync = self.failover(backup).ok()?["sync"].clone();
+            (sync.is_null() || sync["follows"]["is_in_sync"] == true).then_some(())
+        };
+        wait_for(&format!("{backup} to be in sync"), SOON, knows).with_context(|| self.story())
     }
 
     /// What both have logged, for when something is wrong.

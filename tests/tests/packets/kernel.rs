@@ -80,15 +80,12 @@ impl Kernel {
 
 /// All that a ring holds.
 fn read(ring: &mut bpf::Ring) -> Vec<Subject> {
-    let mut subjects = Vec::new();
-    while let Some(change) = ring.next() {
-        subjects.push(match change.expect("something that is known") {
-            Change::Connection(FlowName::V4(flow)) => port(flow.key.client_port),
-            Change::Connection(FlowName::V6(flow)) => port(flow.key.client_port),
-            Change::Template(_) => Subject::Client,
-        });
-    }
-    subjects
+    ring.map(|change| match change.expect("something that is known") {
+        Change::Connection(FlowName::V4(flow)) => port(flow.key.client_port),
+        Change::Connection(FlowName::V6(flow)) => port(flow.key.client_port),
+        Change::Template(_) => Subject::Client,
+    })
+    .collect()
 }
 
 fn port(bytes: [u8; 2]) -> Subject {

@@ -50,7 +50,12 @@ pub(super) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     /// Boots it. Its files are in `directory`.
-    pub(super) fn start(kernel: Kernel, initramfs: &Path, directory: &'a Path) -> Result<Self> {
+    pub(super) fn start(
+        kernel: Kernel,
+        initramfs: &Path,
+        directory: &'a Path,
+        steady: bool,
+    ) -> Result<Self> {
         // From here on a Ctrl-C must not end this before all that it starts has ended.
         ctrlc::set_handler(|| INTERRUPTED.store(true, Relaxed))?;
         let server = FILE_SERVERS.into_iter().find(|path| Path::new(path).exists());
@@ -67,7 +72,7 @@ impl<'a> Machine<'a> {
         let file_server = Process::start(&mut command)?;
         eprintln!("vm: boots Linux {} in QEMU", kernel.version()?);
         let mut command = die_with_us("qemu-system-x86_64");
-        command.args(arguments(&kernel.image()?, initramfs)).current_dir(directory);
+        command.args(arguments(&kernel.image()?, initramfs, steady)).current_dir(directory);
         let qemu = Process::start(command.stdin(Stdio::null()).stdout(io::stderr()))?;
         Ok(Self { directory, qemu, _file_server: file_server })
     }
@@ -108,7 +113,7 @@ impl<'a> Machine<'a> {
 }
 
 /// QEMU's arguments.
-fn arguments(image: &Path, initramfs: &Path) -> Vec<String> {
+fn arguments(image: &Path, initramfs: &Path, steady: bool) -> Vec<String> {
     let text = format!(
         "-nodefaults -no-user-config -display none -no-reboot \
          -machine q35,accel=tcg -cpu max -smp 2 -m {MEMORY} \
@@ -118,6 +123,10 @@ fn arguments(image: &Path, initramfs: &Path) -> Vec<String> {
          -serial file:{CONSOLE}"
     );
     let mut arguments: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+    if steady {
+        // An instruction takes a nanosecond, and what is idle waits as long as it should.
+        arguments.extend(["-icount", "shift=0,sleep=on"].map(str::to_owned));
+    }
     // A kernel that has failed ends the machine.
     let append = "console=ttyS0 panic=-1 rdinit=/init";
     let files =
@@ -198,8 +207,9 @@ mod tests {
 
     #[test]
     fn the_machine_boots_what_it_is_told_to() {
-        let arguments = arguments(Path::new("/k/vmlinuz"), Path::new("/i n/cpio"));
-        for pair in [["-kernel", "/k/vmlinuz"], ["-initrd", "/i n/cpio"]] {
+        let arguments = arguments(Path::new("/k/vmlinuz"), Path::new("/i n/cpio"), true);
+        let clock = ["-icount", "shift=0,sleep=on"];
+        for pair in [["-kernel", "/k/vmlinuz"], ["-initrd", "/i n/cpio"], clock] {
             assert!(arguments.windows(2).any(|it| it == pair), "{arguments:?}");
         }
     }

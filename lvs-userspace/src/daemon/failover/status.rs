@@ -74,9 +74,17 @@ impl Role {
 
     fn synchronisation(&self, report: &sync::Report, now: Instant) -> api::Synchronisation {
         let director = |address: SocketAddr, is_in_sync, status: &sync::Status| {
-            let sync::Status { name, version, role, services, real_servers, connections, tables } =
-                status.clone();
-            let has_other_tables = tables != self.own.tables;
+            let sync::Status {
+                name,
+                version,
+                role,
+                services,
+                real_servers,
+                connections,
+                tables,
+                all_told: _,
+            } = status.clone();
+            let has_other_tables = !tables.is_empty() && tables != self.own.tables;
             api::OtherDirector {
                 address: address.to_string(),
                 name,

@@ -67,11 +67,6 @@ impl BpfDataplane {
 }
 
 impl Ring {
-    /// The next that was told, if it is known what it means.
-    pub fn next(&mut self) -> Option<Option<Change>> {
-        self.0.next().map(|item| change(&item))
-    }
-
     /// The ring, to be waited for in a runtime of tokio.
     ///
     /// # Errors
@@ -79,6 +74,15 @@ impl Ring {
     pub fn awaited(self) -> io::Result<AsyncFd<Self>> {
         // SAFETY: the descriptor is the ring's own, always the same, and open as long as it lives.
         unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }.map_err(Into::into)
+    }
+}
+
+/// All that was told and is not read yet; `None` among it is what nobody knows the meaning of.
+impl Iterator for Ring {
+    type Item = Option<Change>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|item| change(&item))
     }
 }
 

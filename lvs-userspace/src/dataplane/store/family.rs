@@ -7,7 +7,7 @@ use lvs_common::{
     flow::{Address, Flow},
 };
 
-use super::Put;
+use super::{Put, age};
 use crate::dataplane::shared::{Shared, SharedArray};
 
 /// The tables, and what their hash goes by.
@@ -17,13 +17,17 @@ pub(super) struct Family<'a, B> {
     pub(super) secrets: &'a Secrets,
 }
 
+/// The time, and whether what is known is better than what is as old.
+type Rule = (u16, bool);
+
 impl<B: Bucket + Shared> Family<'_, B> {
     /// What is remembered of a connection, in whichever table.
     pub(super) fn find<A: Address<Key = B::Key>>(&self, flow: &Flow<A>) -> Option<Entry> {
         let template = template(flow, self.secrets);
         let hash = A::hash(&flow.key, self.secrets);
         [self.established, self.half_open].into_iter().find_map(|table| {
-            let found = find_either(first(table, hash)?, || second(table, hash), &flow.key, template);
+            let found =
+                find_either(first(table, hash)?, || second(table, hash), &flow.key, template);
             Some(found?.entry)
         })
     }
@@ -33,18 +37,19 @@ impl<B: Bucket + Shared> Family<'_, B> {
         &self,
         flow: &Flow<A>,
         entry: Entry,
-        now: u16,
+        rule: Rule,
         recount: impl Fn(Entry, Entry),
     ) -> Put {
         let hash = A::hash(&flow.key, self.secrets);
         let entry = Entry { tag: hash.tag(), ..entry };
         // An established one is changed where it is, whatever becomes of it, as the program does.
-        if let Some(put) = update(self.established, hash, &flow.key, entry, now, &recount) {
+        if let Some(put) = update(self.established, hash, &flow.key, entry, rule, &recount) {
             return put;
         }
         if state::is_half_open(entry.state) {
-            return update(self.half_open, hash, &flow.key, entry, now, &recount)
-                .unwrap_or_else(|| record::<A, _>(self.half_open, hash, flow, entry, self.secrets, recount));
+            return update(self.half_open, hash, &flow.key, entry, rule, &recount).unwrap_or_else(
+                || record::<A, _>(self.half_open, hash, flow, entry, self.secrets, recount),
+            );
         }
         let put = record::<A, _>(self.established, hash, flow, entry, self.secrets, &recount);
         if put == Put::Recorded {
@@ -103,14 +108,15 @@ fn update<B: Bucket + Shared>(
     hash: Hash,
     key: &B::Key,
     entry: Entry,
-    now: u16,
+    (now, own_is_better): Rule,
     recount: &impl Fn(Entry, Entry),
 ) -> Option<Put> {
     let found = find_either(first(table, hash)?, || second(table, hash), key, entry)?;
     let bucket = if found.in_second { second(table, hash) } else { first(table, hash) }?;
-    // Who was ahead of this clock was seen now.
-    let age = |it: Entry| if it.age(now) < u16::MAX / 2 { it.age(now) } else { 0 };
-    let is_newer = |old: Entry| age(old) < age(entry);
+    let is_newer = |old: Entry| {
+        let (ours, theirs) = (age(old, now), age(entry, now));
+        ours < theirs || (own_is_better && ours == theirs)
+    };
     let change = |old: Entry| if is_newer(old) { old } else { entry };
     match connections::update(bucket, found.way, found.entry, change)? {
         (old, new) if old == new && old != entry => Some(Put::Older),

@@ -32,8 +32,12 @@ fn store(buckets: usize) -> ConnectionStore {
 fn v4(client: u16, protocol: u32) -> FlowName {
     let [high, low] = client.to_be_bytes();
     let client_port = [0x30, 0];
-    let key =
-        ConnectionKey { client: [10, 0, high, low], vip: [10, 9, 9, 9], client_port, port: [0, 80] };
+    let key = ConnectionKey {
+        client: [10, 0, high, low],
+        vip: [10, 9, 9, 9],
+        client_port,
+        port: [0, 80],
+    };
     FlowName::V4(Flow { key, protocol })
 }
 
@@ -41,7 +45,10 @@ fn v6(client: u16) -> FlowName {
     let mut address = [0xfd; 16];
     address[14..].copy_from_slice(&client.to_be_bytes());
     let (vip, client_port, port) = ([0xfe; 16], [0x30, 0], [0, 80]);
-    FlowName::V6(Flow { key: ConnectionKeyV6 { client: address, vip, client_port, port }, protocol: 6 })
+    FlowName::V6(Flow {
+        key: ConnectionKeyV6 { client: address, vip, client_port, port },
+        protocol: 6,
+    })
 }
 
 fn known(flow: FlowName, real_server: u32, state: u8, age: u64) -> Known {
@@ -65,41 +72,53 @@ fn what_was_put_is_found_in_the_table_that_it_belongs_to() {
     for flow in [v4(1, 6), v6(1)] {
         assert_eq!(store.find(flow, now), None);
         let half_open = known(flow, 3, state::SYN_RECEIVED, 0);
-        assert_eq!(store.put(&half_open, now), Put::Recorded);
+        assert_eq!(store.put(&half_open, false, now), Put::Recorded);
         assert_eq!(counts(&store, 3), [0, 1]);
         let established = known(flow, 3, state::ESTABLISHED, 0);
-        assert_eq!(store.put(&established, now), Put::Recorded);
+        assert_eq!(store.put(&established, false, now), Put::Recorded);
         assert_eq!(counts(&store, 3), [1, 0], "it is half-open no more");
         assert_eq!(store.find(flow, now).unwrap().state, state::ESTABLISHED);
-        assert_eq!(store.put(&known(flow, 3, state::FIN_WAIT, 0), now), Put::Updated);
+        assert_eq!(store.put(&known(flow, 3, state::FIN_WAIT, 0), false, now), Put::Updated);
         assert_eq!(counts(&store, 3), [0, 1]);
         // A port that is used again, as the program does it: in place.
-        assert_eq!(store.put(&known(flow, 4, state::SYN_RECEIVED, 0), now), Put::Updated);
+        assert_eq!(store.put(&known(flow, 4, state::SYN_RECEIVED, 0), false, now), Put::Updated);
         assert_eq!([counts(&store, 3), counts(&store, 4)], [[0, 0], [0, 1]]);
-        assert_eq!(store.put(&known(flow, 5, state::CLOSED, 0), now), Put::Updated);
+        assert_eq!(store.put(&known(flow, 5, state::CLOSED, 0), false, now), Put::Updated);
         assert_eq!([counts(&store, 4), counts(&store, 5)], [[0, 0], [0, 1]]);
         store.recount(Entry { real_server: 5, state: state::CLOSED, seen: 0, tag: 0 }, Entry::FREE);
     }
     // TCP and UDP of the same ends are two.
-    assert_eq!(store.put(&known(v4(1, 17), 6, state::DATAGRAMS, 0), now), Put::Recorded);
+    assert_eq!(store.put(&known(v4(1, 17), 6, state::DATAGRAMS, 0), false, now), Put::Recorded);
     assert_eq!(all(&store, Duration::MAX, now).len(), 3);
 }
 
 #[test]
 fn what_is_older_changes_nothing() {
     let (store, now) = (store(64), Instant::now());
-    store.put(&known(v4(1, 6), 3, state::ESTABLISHED, 10), now);
-    assert_eq!(store.put(&known(v4(1, 6), 4, state::ESTABLISHED, 60), now), Put::Older);
+    store.put(&known(v4(1, 6), 3, state::ESTABLISHED, 10), false, now);
+    assert_eq!(store.put(&known(v4(1, 6), 4, state::ESTABLISHED, 60), false, now), Put::Older);
     assert_eq!(store.find(v4(1, 6), now).unwrap().real_server, 3);
-    assert_eq!(store.put(&known(v4(1, 6), 4, state::ESTABLISHED, 2), now), Put::Updated);
+    assert_eq!(store.put(&known(v4(1, 6), 4, state::ESTABLISHED, 2), false, now), Put::Updated);
     assert_eq!(store.find(v4(1, 6), now).unwrap().real_server, 4);
+    // As old: the own program knows better, if it is at work.
+    let known = known(v4(1, 6), 5, state::ESTABLISHED, 2);
+    assert_eq!(store.put(&known, true, now), Put::Older);
+    assert_eq!(store.put(&known, false, now), Put::Updated);
+}
+
+#[test]
+fn what_is_ahead_of_the_clock_is_new() {
+    let (store, now) = (store(8), Instant::now());
+    let stamp = store.clock.long_stamp(now);
+    assert_eq!(store.age_of_template(stamp.wrapping_add(1), now), Duration::ZERO);
+    assert_eq!(store.age_of_template(stamp.wrapping_sub(2), now), store.clock.time(2));
 }
 
 #[test]
 fn a_walk_finds_what_was_seen_of_late() {
     let (store, now) = (store(64), Instant::now());
     for client in 0..60 {
-        store.put(&known(v4(client, 6), 1, state::ESTABLISHED, u64::from(client) * 10), now);
+        store.put(&known(v4(client, 6), 1, state::ESTABLISHED, u64::from(client) * 10), false, now);
     }
     assert_eq!(all(&store, Duration::MAX, now).len(), 60);
     let of_late = all(&store, Duration::from_secs(100), now);
@@ -132,7 +151,7 @@ proptest! {
         let mut model = HashMap::new();
         for (client, real_server, state) in puts {
             let known = known(v4(client, 6), real_server, state, 0);
-            prop_assert!(matches!(store.put(&known, now), Put::Recorded | Put::Updated));
+            prop_assert!(matches!(store.put(&known, false, now), Put::Recorded | Put::Updated));
             model.insert(client, known);
         }
         let mut all = all(&store, Duration::MAX, now);

@@ -68,6 +68,7 @@ pub enum Notice {
 pub(super) enum Command {
     Vips(Vec<IpAddr>),
     Ready(bool),
+    PeersConfirm,
     Track(usize, Option<String>),
     Configure(Box<Settings>),
     Obey(Order, oneshot::Sender<State>),
@@ -172,6 +173,11 @@ impl Failover {
     /// one.
     pub fn set_ready(&self, is_ready: bool) {
         self.door.tell(Command::Ready(is_ready));
+    }
+
+    /// The others turned out to be directors of ours.
+    pub fn set_peers_confirm(&self) {
+        self.door.tell(Command::PeersConfirm);
     }
 
     /// What is wrong with what is tracked under a number.

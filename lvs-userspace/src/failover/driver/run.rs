@@ -22,13 +22,14 @@ use super::{
     condition::{Need, Wrong},
     handle::Command,
     hear::Ears,
+    knock::Knocks,
     realtime,
     wire::{self, Wire},
 };
 use crate::{
     dataplane::Lease,
     failover::{
-        Order,
+        Order, STOPS,
         auth::{Signer, Verifier},
         machine::{Change, Edge, Effect, Event, Machine, State},
         packet::{Advert, Checksum},
@@ -69,6 +70,7 @@ pub(super) struct Driver {
     signer: Signer,
     machine: Machine,
     announcer: Announcer,
+    knocks: Knocks,
     lease: Arc<Lease>,
     wrong: Wrong,
     /// Rounds in a row that nobody can have heard.
@@ -103,6 +105,7 @@ impl Driver {
             wire: Wire::open(&ways)?,
             machine: Machine::new(settings.machine, now),
             announcer: Announcer::new(settings.announce, &links)?,
+            knocks: Knocks::default(),
             verifier: Verifier::default(),
             signer: Signer::default(),
             wrong: Wrong::default(),
@@ -144,6 +147,7 @@ impl Driver {
             self.look_at_itself(now);
             self.do_what_is_due(now);
             self.announcer.send(&self.vips, now);
+            self.knock(now);
         }
         self.publish();
     }
@@ -151,7 +155,8 @@ impl Driver {
     /// Until something comes or is due.
     fn wait(&self) {
         let now = Instant::now();
-        let due = [self.machine.deadline(), self.announcer.next(now), Some(now + LOOK)];
+        let [told, asked] = [self.announcer.next(now), self.knocks.next()];
+        let due = [self.machine.deadline(), told, asked, Some(now + LOOK)];
         let next = due.into_iter().flatten().min().unwrap_or(now);
         let timeout = TimeSpec::from(next.saturating_duration_since(now));
         let mut sources: Vec<_> = std::iter::once(self.seams.waker.as_fd())
@@ -199,6 +204,7 @@ impl Driver {
                 }
             }
             Command::Ready(is_ready) => self.handle(Event::Ready(is_ready), now),
+            Command::PeersConfirm => self.handle(Event::PeersConfirm, now),
             Command::Track(number, wrong) => {
                 let Some(track) = self.settings.track.get(number) else { return };
                 let step = track.priority_step;
@@ -276,7 +282,7 @@ impl Driver {
                 if self.send(priority, before) {
                     self.unheard = 0;
                     self.handle(Event::Sent(before), Instant::now());
-                } else {
+                } else if priority != STOPS {
                     self.unheard += 1;
                 }
             }
@@ -301,6 +307,9 @@ impl Driver {
     }
 
     fn changed(&mut self, Change { to, edge, .. }: Change, now: Instant) {
+        if matches!(edge, Edge::Started | Edge::Fit) {
+            self.knocks.start(now);
+        }
         match to {
             State::Claim => self.claimed = Some(edge),
             State::Master => {
@@ -325,7 +334,10 @@ impl Driver {
             addresses: vips.clone(),
         };
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        wire.send(now, is_used(vips), |ends, checksum| match &settings.keys {
+        let is_used = is_used(vips);
+        // The kernel would keep it, and send it when the cable is whole again: to who is master then.
+        let is_used = |way: &wire::Way| is_used(way) && !(priority == STOPS && way.is_cut());
+        wire.send(now, is_used, |ends, checksum| match &settings.keys {
             Some(keys) => {
                 let mut message = advert.encode(ends, Checksum::Message);
                 let trailer = signer.sign(keys, &message, ends, unix);
@@ -334,6 +346,16 @@ impl Driver {
             }
             None => advert.encode(ends, checksum),
         })
+    }
+
+    /// Asks for the peers, if that is due.
+    fn knock(&mut self, now: Instant) {
+        if self.knocks.take_due(now, self.settings.machine.interval.duration()) {
+            for (own, peer) in self.wire.peers(now) {
+                // One that is lost is why it is done again.
+                self.knocks.knock(own, peer).ok();
+            }
+        }
     }
 
     /// Tells, if there is room; what this thread does is more important than that it is known.

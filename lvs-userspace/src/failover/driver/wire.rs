@@ -20,6 +20,7 @@ use nix::{
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
+use super::knock::place;
 use crate::failover::{
     packet::{self, Checksum, Ends, GROUP_V4, GROUP_V6, HOP_LIMIT, PROTOCOL},
     settings::Ways,
@@ -183,6 +184,13 @@ impl Wire {
         self.ways.iter().filter(|it| is_used(it)).any(|way| way.find_source().is_ok())
     }
 
+    /// The peers by name, each with our own address on the way to it.
+    pub(super) fn peers(&mut self, now: Instant) -> Vec<(IpAddr, IpAddr)> {
+        let by_name = self.ways.iter_mut().filter(|it| !it.is_multicast());
+        let ends = by_name.filter_map(|it| it.ends(now).ok());
+        ends.map(|Ends { source, destination }| (source, destination)).collect()
+    }
+
     /// Our own address on a way, if there is one.
     pub(super) fn own_address(&mut self, way: usize, now: Instant) -> Option<IpAddr> {
         self.ways.get_mut(way)?.ends(now).ok().map(|ends| ends.source)
@@ -240,6 +248,12 @@ impl Way {
     /// Whether one cable is all that it goes over.
     pub(super) fn is_multicast(&self) -> bool {
         self.interface.is_some()
+    }
+
+    /// Whether the cable that it begins at is cut, as far as is known.
+    pub(super) fn is_cut(&self) -> bool {
+        let place = self.source.and_then(|(source, _)| place(source));
+        place.is_some_and(|it| !it.has_link)
     }
 
     fn ends(&mut self, now: Instant) -> io::Result<Ends> {

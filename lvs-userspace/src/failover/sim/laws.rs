@@ -149,6 +149,25 @@ fn by_hand_it_stays_where_it_was_put() {
     assert_eq!(sim.owners(), [0]);
 }
 
+/// Two are told to take over from a third that has just died: neither knows of the other's wish.
+#[test]
+fn of_two_that_are_told_to_take_over_one_does() {
+    for apart in [Duration::ZERO, MS, 20 * MS, 150 * MS] {
+        let mut sim = Sim::new(&[200, 150, 100].map(settings), calm(), 1);
+        for node in 0..3 {
+            sim.act(node, Deed::Start);
+        }
+        sim.run(Duration::from_secs(60));
+        sim.act(0, Deed::Kill);
+        sim.act(1, Deed::Take);
+        sim.run(apart);
+        sim.act(2, Deed::Take);
+        sim.run(Duration::from_secs(10));
+        assert_eq!(sim.owners().len(), 1, "{apart:?}");
+        assert_eq!(sim.both, Duration::ZERO, "{apart:?}");
+    }
+}
+
 fn any_deed() -> impl Strategy<Value = Deed> {
     prop_oneof![
         4 => Just(Deed::Start),

@@ -2,18 +2,21 @@
 //! is told.
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr, SocketAddrV6},
     rc::Rc,
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, SockRef};
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{MissedTickBehavior, error::Elapsed, interval, sleep, timeout},
 };
 use tracing::{debug, info, warn};
 
 use super::{
+    link::send_far,
     message::Message,
     peer::{PeerError, Reader, Writer, meet},
     record::Record,
@@ -79,7 +82,7 @@ async fn hear(
     templates: &mut Templates,
 ) -> Result<(), PeerError> {
     shared.begin(master);
-    let connected = timeout(CONNECT, TcpStream::connect(master));
+    let connected = timeout(CONNECT, connect(master));
     let stream = connected.await.map_err(|Elapsed { .. }| PeerError::Silent)??;
     let keys = shared.settings().keys.clone();
     let (reader, writer) = meet(stream, keys, Speaker::Follower).await?;
@@ -87,7 +90,14 @@ async fn hear(
         result = take_in(shared, reader, templates) => result,
         result = speak(shared, writer) => result,
         () = until_another(shared, master) => Ok(()),
+        () = until_more_is_known(shared) => Ok(()),
     }
+}
+
+async fn connect(master: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if master.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    send_far(&SockRef::from(&socket), Domain::for_address(master))?;
+    socket.connect(master).await
 }
 
 /// Says each second what this director is.
@@ -115,6 +125,20 @@ async fn until_another(shared: &Shared, master: SocketAddr) {
     }
 }
 
+/// Until there are real servers that were not known when they were told of: then all is to be told again.
+async fn until_more_is_known(shared: &Shared) {
+    shared.missed.set(false);
+    let mut names = shared.watch_names();
+    names.mark_unchanged();
+    while names.changed().await.is_ok() {
+        if shared.missed.get() {
+            return;
+        }
+    }
+    // There will be no others.
+    std::future::pending().await
+}
+
 async fn take_in(
     shared: &Shared,
     mut reader: Reader,
@@ -124,7 +148,11 @@ async fn take_in(
     loop {
         let message = reader.receive().await?;
         match Message::decode(&message).ok_or(PeerError::Nonsense)? {
-            Message::Status(status) => shared.master_says(status),
+            Message::Status(status) => {
+                if shared.master_says(status) {
+                    info!("no longer in sync with the master: it has more to tell than was heard");
+                }
+            }
             Message::Records(records) => take_records(shared, records, templates)?,
             Message::AllTold => {
                 if shared.all_heard() {
@@ -141,6 +169,8 @@ fn take_records(
     templates: &mut Templates,
 ) -> Result<(), PeerError> {
     let (now, names) = (Instant::now(), shared.names());
+    // What this director's own program notes is better than what is as old.
+    let own_is_better = shared.role() == State::Master;
     // Recorded or updated, older, unknown, without room.
     let mut counts = [0; 4];
     while !records.is_empty() {
@@ -152,7 +182,8 @@ fn take_records(
                 match service.and_then(|it| names.real_server(it, real_server)) {
                     None => 2,
                     Some(real_server) => {
-                        match shared.store.put(&Known { flow, real_server, state, age }, now) {
+                        let known = Known { flow, real_server, state, age };
+                        match shared.store.put(&known, own_is_better, now) {
                             Put::Recorded | Put::Updated => 0,
                             Put::Older => 1,
                             Put::NoRoom => 3,
@@ -161,11 +192,18 @@ fn take_records(
                 }
             }
             Record::Template { client, service, age, real_server } => {
-                let place = names.template(client, &service).and_then(|key| {
-                    Some((key, names.real_server(key.service, real_server)?))
-                });
+                let place = names
+                    .template(client, &service)
+                    .and_then(|key| Some((key, names.real_server(key.service, real_server)?)));
                 match place {
                     None => 2,
+                    Some((key, _))
+                        if templates
+                            .get(&key)
+                            .is_some_and(|it| shared.store.age_of_template(it.seen, now) < age) =>
+                    {
+                        1
+                    }
                     Some((key, real_server)) => {
                         let seen = shared.store.stamp_of_template(age, now);
                         let template = lvs_common::abi::Template { real_server, seen };
@@ -183,6 +221,10 @@ fn take_records(
         counts[at] += 1;
     }
     shared.took(counts);
+    let [_, _, unknown, _] = counts;
+    if unknown > 0 {
+        shared.missed.set(true);
+    }
     Ok(())
 }
 

@@ -11,6 +11,9 @@ const STATUS: u8 = 1;
 const RECORDS: u8 = 2;
 const ALL_TOLD: u8 = 3;
 
+/// The longest status, in bytes: names are short.
+const LONGEST_STATUS: usize = 4096;
+
 /// The longest message, in bytes.
 pub(super) const LONGEST: usize = 1 << 18;
 
@@ -32,6 +35,8 @@ pub struct Status {
     pub connections: u64,
     /// A hash of its services as they are configured: who has another has other tables.
     pub tables: String,
+    /// To a follower: whether it was told everything, and missed nothing since.
+    pub all_told: bool,
 }
 
 /// A message.
@@ -68,7 +73,9 @@ impl<'a> Message<'a> {
     /// What some bytes say; `None` if nothing that is known.
     pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
         match bytes.split_first()? {
-            (&STATUS, json) => serde_json::from_slice(json).ok().map(Self::Status),
+            (&STATUS, json) if json.len() <= LONGEST_STATUS => {
+                serde_json::from_slice(json).ok().map(Self::Status)
+            }
             (&RECORDS, records) => Some(Self::Records(records)),
             (&ALL_TOLD, []) => Some(Self::AllTold),
             _ => None,
@@ -89,7 +96,8 @@ mod tests {
         assert_eq!(Message::decode(&records(b"abc")), Some(Message::Records(b"abc")));
         assert_eq!(Message::decode(&all_told()), Some(Message::AllTold));
         // A later version may say more of itself, or less.
-        let Some(Message::Status(other)) = Message::decode(b"\x01{\"name\":\"x\",\"more\":[]}") else {
+        let Some(Message::Status(other)) = Message::decode(b"\x01{\"name\":\"x\",\"more\":[]}")
+        else {
             panic!("no status")
         };
         assert_eq!(other.name, "x");

@@ -65,7 +65,9 @@ pub(super) async fn meet(
     let ours = nonce()?;
     stream.write_all(&greeting(keys.is_some(), ours)).await?;
     let mut bytes = [0; GREETING];
-    timeout(SILENCE, stream.read_exact(&mut bytes)).await.map_err(|Elapsed { .. }| PeerError::Silent)??;
+    timeout(SILENCE, stream.read_exact(&mut bytes))
+        .await
+        .map_err(|Elapsed { .. }| PeerError::Silent)??;
     let theirs = greeted(&bytes, keys.is_some())?;
     let (other, [follower, server]) = match speaker {
         Speaker::Follower => (Speaker::Server, [ours, theirs]),

@@ -3,11 +3,11 @@
 //! ```text
 //!  tag 4   | state | age     | client 4  | port    | VIP 4  | port    | real server 4
 //!  tag 6   | state | age     | client 16 | port    | VIP 16 | port    | real server 16
-//!  tag 'T' | proto | age     | client 16 | 0 0     | VIP 16 | port    | real server 16
+//!  tag 'T' | proto | age     | client 16 | age     | VIP 16 | port    | real server 16
 //!  1 byte    1       2         4, 16       2         4, 16    2         4, 16
 //! ```
 //!
-//! Numbers are in network order, the age in seconds; the state says whether it is TCP or UDP
+//! Numbers are in network order, the age in seconds, of a template in 32 bits, the lower half first; the state says whether it is TCP or UDP
 //! ([`lvs_common::connections::state`]). IPv4 addresses among those of 16 bytes are `::ffff:a.b.c.d`.
 
 use std::{net::IpAddr, time::Duration};
@@ -42,7 +42,8 @@ pub(super) enum Record {
 impl Record {
     /// Its bytes; nothing for what can't be: ends of different families.
     pub(super) fn encode(&self, into: &mut Vec<u8>) {
-        let seconds = |age: Duration| u16::try_from(age.as_secs()).unwrap_or(u16::MAX).to_be_bytes();
+        let seconds =
+            |age: Duration| u16::try_from(age.as_secs()).unwrap_or(u16::MAX).to_be_bytes();
         match *self {
             Self::Connection { flow, state, age, real_server } => match (flow, real_server) {
                 (FlowName::V4(Flow { key, .. }), IpAddr::V4(real_server)) => {
@@ -62,10 +63,11 @@ impl Record {
                 (FlowName::V4(_) | FlowName::V6(_), _) => {}
             },
             Self::Template { client, service, age, real_server } => {
-                into.extend([TEMPLATE, service.protocol.number()]);
-                into.extend(seconds(age));
+                let seconds = u32::try_from(age.as_secs()).unwrap_or(u32::MAX);
+                let [a, b, c, d] = seconds.to_be_bytes();
+                into.extend([TEMPLATE, service.protocol.number(), c, d]);
                 into.extend(client);
-                into.extend([0; 2]);
+                into.extend([a, b]);
                 into.extend(long(service.address));
                 into.extend(service.port.to_be_bytes());
                 into.extend(long(real_server));
@@ -98,10 +100,12 @@ impl Record {
                 let (real_server, rest) = rest.split_first_chunk::<16>()?;
                 let real_server = IpAddr::from(*real_server);
                 if tag == TEMPLATE {
+                    let [a, b] = *client_port;
+                    let age = u32::from_be_bytes([a, b, high, low]);
+                    let age = Duration::from_secs(age.into());
                     let protocol = Protocol::ALL.into_iter().find(|it| it.number() == kind)?;
                     let address = IpAddr::from(*vip).to_canonical();
-                    let service =
-                        ServiceId { protocol, address, port: u16::from_be_bytes(*port) };
+                    let service = ServiceId { protocol, address, port: u16::from_be_bytes(*port) };
                     let real_server = real_server.to_canonical();
                     return Some((
                         Self::Template { client: *client, service, age, real_server },
@@ -150,20 +154,20 @@ pub(super) mod tests {
                     Record::Connection { flow, state, age, real_server: real_server.into() }
                 }
             ),
-            (ends6, state, age.clone(), any::<[u8; 16]>()).prop_map(
+            (ends6, state, age, any::<[u8; 16]>()).prop_map(
                 |((client, vip, client_port, port), state, age, real_server)| {
                     let key = ConnectionKeyV6 { client, vip, client_port, port };
                     let flow = FlowName::V6(Flow { key, protocol: protocol(state).unwrap() });
                     Record::Connection { flow, state, age, real_server: real_server.into() }
                 }
             ),
-            (any::<[u8; 16]>(), any::<[u8; 4]>(), any::<u16>(), age, any::<[u8; 4]>()).prop_map(
-                |(client, vip, port, age, real_server)| {
+            (any::<[u8; 16]>(), any::<[u8; 4]>(), any::<u16>(), any::<u32>(), any::<[u8; 4]>())
+                .prop_map(|(client, vip, port, age, real_server)| {
+                    let age = Duration::from_secs(age.into());
                     let (protocol, address) = (Protocol::Tcp, vip.into());
                     let service = ServiceId { protocol, address, port };
                     Record::Template { client, service, age, real_server: real_server.into() }
-                }
-            ),
+                }),
         ]
     }
 
@@ -214,9 +218,7 @@ pub(super) mod tests {
         record.encode(&mut bytes);
         assert_eq!(
             bytes,
-            [
-                4, 2, 1, 2, 10, 77, 0, 2, 0x30, 0x39, 10, 77, 0, 100, 0, 80, 10, 77, 0, 11
-            ]
+            [4, 2, 1, 2, 10, 77, 0, 2, 0x30, 0x39, 10, 77, 0, 100, 0, 80, 10, 77, 0, 11]
         );
     }
 }

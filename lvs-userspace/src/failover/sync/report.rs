@@ -23,6 +23,8 @@ pub struct Report {
     pub no_room: u64,
     /// How often a follower was told everything again, because it was too slow.
     pub resyncs: u64,
+    /// Whether the thread has ended: nobody is told, and nothing heard, any more.
+    pub has_ended: bool,
     /// How often beginnings were so many that they were not told for a while.
     pub floods: u64,
 }

@@ -1,6 +1,7 @@
 //! The thread of the synchronisation, and what the rest of lvsd sees of it.
 
 use std::{
+    cell::{Cell, RefCell},
     io,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     rc::Rc,
@@ -9,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::TcpListener,
     runtime,
     sync::{broadcast, watch},
     task::LocalSet,
-    time::{MissedTickBehavior, interval},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -23,6 +24,7 @@ use tracing::{error, warn};
 use super::{
     Following, Names, Report, Status, Subscriber,
     follow::{endpoint, follow},
+    link::{send_far, take_near},
     peer::PeerError,
     serve::{SettingsWatch, listen},
     tell::{Batch, tell},
@@ -33,12 +35,15 @@ use crate::{
         store::ConnectionStore,
     },
     failover::{STOPS, auth::Keys, driver, machine::State},
+    patience::Complaints,
 };
 
 /// How often directors say what they are.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 /// How often it is renewed that somebody is told of new connections.
 const BEAT: Duration = Duration::from_millis(10);
+/// How soon it is seen that there is somebody.
+const IDLE: Duration = Duration::from_millis(200);
 /// For how long.
 const GRACE: Duration = Duration::from_millis(50);
 /// Batches that a follower may be behind, of some kilobytes each.
@@ -99,6 +104,10 @@ pub(super) struct Shared {
     local: watch::Receiver<Status>,
     failover: watch::Receiver<driver::Report>,
     report: watch::Sender<Report>,
+    /// Whether something was told of real servers that are not known here.
+    pub(super) missed: Cell<bool>,
+    is_flood: Cell<bool>,
+    complaints: RefCell<Complaints>,
 }
 
 impl Sync {
@@ -127,6 +136,9 @@ impl Sync {
             local: watched_local,
             failover,
             report: sender,
+            missed: Cell::new(false),
+            is_flood: Cell::new(false),
+            complaints: RefCell::default(),
         };
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let stop = CancellationToken::new();
@@ -139,6 +151,7 @@ impl Sync {
                     Ok(listener) => listener,
                     Err(error) => return error!(%error, "can't listen for other directors"),
                 };
+                let _end = End(shared.report.clone());
                 tokio::select! {
                     result = tell(Rc::clone(&shared), changes, beginnings) => {
                         if let Err(error) = result {
@@ -177,7 +190,13 @@ impl Sync {
 
     /// What the numbers in the maps stand for from now on.
     pub fn set_names(&self, names: Names) {
-        self.names.send_replace(Arc::new(names));
+        self.names.send_if_modified(|before| {
+            let is_another = **before != names;
+            if is_another {
+                *before = Arc::new(names);
+            }
+            is_another
+        });
     }
 
     /// What this director says of itself from now on, but for its state.
@@ -195,6 +214,19 @@ impl Drop for Sync {
     }
 }
 
+/// However the thread ends, nobody is in sync any more.
+struct End(watch::Sender<Report>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.send_modify(|it| {
+            it.following = None;
+            it.subscribers.clear();
+            it.has_ended = true;
+        });
+    }
+}
+
 /// For both families, if there is IPv6.
 fn bind(port: u16) -> io::Result<std::net::TcpListener> {
     let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
@@ -205,6 +237,8 @@ fn bind(port: u16) -> io::Result<std::net::TcpListener> {
         if domain == Domain::IPV6 {
             socket.set_only_v6(false)?;
         }
+        send_far(&SockRef::from(&socket), domain)?;
+        take_near(&SockRef::from(&socket), domain)?;
         socket.bind(&address.into())?;
         socket.listen(16)?;
         socket.set_nonblocking(true)?;
@@ -218,12 +252,10 @@ fn bind(port: u16) -> io::Result<std::net::TcpListener> {
 
 /// As long as this goes on, the scheduler picks for new connections: somebody is told of them.
 async fn beat(shared: &Shared) {
-    let mut tick = interval(BEAT);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
         let is_followed = shared.subscribers() > 0;
         shared.store.schedule_until(is_followed.then(|| Instant::now() + GRACE));
+        sleep(if is_followed { BEAT } else { IDLE }).await;
     }
 }
 
@@ -234,6 +266,10 @@ impl Shared {
 
     pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
+    }
+
+    pub(super) fn watch_names(&self) -> watch::Receiver<Arc<Names>> {
+        self.names.clone()
     }
 
     pub(super) fn watch_settings(&self) -> SettingsWatch {
@@ -268,7 +304,8 @@ impl Shared {
             .filter(|(_, peer)| is_master(peer))
             .map(|(&address, peer)| endpoint(address, port, peer.link));
         let first = masters.next()?;
-        let is_followed = followed.is_some_and(|it| it == first || masters.any(|other| other == it));
+        let is_followed =
+            followed.is_some_and(|it| it == first || masters.any(|other| other == it));
         if is_followed { followed } else { Some(first) }
     }
 
@@ -280,21 +317,23 @@ impl Shared {
     pub(super) fn join(&self, subscriber: Subscriber) -> broadcast::Receiver<Batch> {
         let batches = self.batches.subscribe();
         self.report.send_modify(|it| it.subscribers.push(subscriber));
-        self.store.tell(true, true);
+        self.store.tell(true, !self.is_flood.get());
         batches
     }
 
-    /// Forgets a follower; says whether it was one.
-    pub(super) fn leave(&self, address: SocketAddr) -> bool {
-        let mut was_there = false;
-        self.report.send_modify(|it| {
-            was_there = it.subscribers.iter().any(|it| it.address == address);
-            it.subscribers.retain(|it| it.address != address);
-        });
+    /// Forgets a follower.
+    pub(super) fn leave(&self, address: SocketAddr) {
+        self.report.send_modify(|it| it.subscribers.retain(|it| it.address != address));
         if self.subscribers() == 0 {
             self.store.tell(false, false);
         }
-        was_there
+    }
+
+    /// Somebody wanted to follow who may not, or could not.
+    pub(super) fn complain(&self, address: SocketAddr, reason: &str) {
+        if self.complaints.borrow_mut().is_due(Instant::now()) {
+            warn!(%address, reason, "refused one that wants to follow this director's connections");
+        }
     }
 
     pub(super) fn in_sync(&self, address: SocketAddr, is_in_sync: bool) {
@@ -323,10 +362,13 @@ impl Shared {
 
     /// There is a flood of beginnings, or none any more.
     pub(super) fn flooded(&self, is_flood: bool) {
+        self.is_flood.set(is_flood);
         self.store.tell(self.subscribers() > 0, self.subscribers() > 0 && !is_flood);
         if is_flood {
             self.report.send_modify(|it| it.floods += 1);
-            warn!("a flood of new connections: the others are told of those alone that are established");
+            warn!(
+                "a flood of new connections: the others are told of those alone that are established"
+            );
         }
     }
 
@@ -344,11 +386,17 @@ impl Shared {
         });
     }
 
-    pub(super) fn master_says(&self, status: Status) {
+    /// Says whether this director is in sync no more.
+    pub(super) fn master_says(&self, status: Status) -> bool {
+        let mut was_in_sync = false;
         self.following(|it| {
+            if !status.all_told {
+                was_in_sync = std::mem::replace(&mut it.is_in_sync, false);
+            }
             it.status = Some(status);
             it.error = None;
         });
+        was_in_sync
     }
 
     /// Says whether that is new.

@@ -37,7 +37,9 @@ pub(super) enum Distrust {
     #[error("it does not speak this protocol, or another version of it")]
     Greeting,
     /// It has keys, and this director has none.
-    #[error("it signs what it says and this director does not: both need the same [failover] key_file")]
+    #[error(
+        "it signs what it says and this director does not: both need the same [failover] key_file"
+    )]
     OnlyTheySign,
     /// This director has keys, and it has none.
     #[error("it does not sign what it says: both directors need the same [failover] key_file")]
@@ -115,8 +117,7 @@ impl Seal {
         body: &[u8],
         trailer: &[u8; TRAILER],
     ) -> Result<(), Distrust> {
-        let (number, signature) =
-            trailer.split_first_chunk::<4>().ok_or(Distrust::BadSignature)?;
+        let (number, signature) = trailer.split_first_chunk::<4>().ok_or(Distrust::BadSignature)?;
         let key = keys.find(u32::from_be_bytes(*number)).ok_or(Distrust::UnknownKey)?;
         let is_right = self.covering(body, |parts| key.verify(parts, signature));
         if is_right { Ok(()) } else { Err(Distrust::BadSignature) }
@@ -135,7 +136,8 @@ mod tests {
     use super::*;
 
     fn keys(lines: &[(u32, &str)]) -> Keys {
-        let text: String = lines.iter().map(|(n, byte)| format!("{n} {}\n", byte.repeat(32))).collect();
+        let text: String =
+            lines.iter().map(|(n, byte)| format!("{n} {}\n", byte.repeat(32))).collect();
         Keys::parse(&text).unwrap()
     }
 

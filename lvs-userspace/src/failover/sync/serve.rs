@@ -1,14 +1,17 @@
 //! What a follower is told: everything, then what is new, and now and then again what goes on.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{
+        Semaphore,
         broadcast::{
             self,
             error::{RecvError, TryRecvError},
@@ -16,7 +19,7 @@ use tokio::{
         mpsc, watch,
     },
     task::spawn_local,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, error::Elapsed, interval, timeout},
 };
 use tracing::{debug, info, warn};
 
@@ -33,6 +36,10 @@ use crate::dataplane::store::Cursor;
 
 /// So many may follow at a time.
 const MOST: usize = 8;
+/// So long one may take to prove who it is.
+const PROOF: Duration = Duration::from_secs(3);
+/// So many conversations there may be, those included that have not proved yet who they are.
+const CONVERSATIONS: usize = 32;
 /// Buckets that are looked at at once: 768 connections at most, a millisecond.
 const BUCKETS: usize = 256;
 /// Templates that are looked at at once.
@@ -42,7 +49,10 @@ const CLOCKS: Duration = Duration::from_secs(3);
 
 /// Takes in followers for as long as it is polled.
 pub(super) async fn listen(shared: Rc<Shared>, listener: TcpListener) {
+    let conversations = Arc::new(Semaphore::new(CONVERSATIONS));
     loop {
+        // It is never closed. Whoever is one too many waits in the kernel's queue.
+        let Ok(permit) = Arc::clone(&conversations).acquire_owned().await else { return };
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             // Of this process or the other end; the next is another.
@@ -54,17 +64,16 @@ pub(super) async fn listen(shared: Rc<Shared>, listener: TcpListener) {
         };
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         if let Some(reason) = refusal(&shared, address) {
-            warn!(%address, reason, "refused one that wants to follow this director's connections");
+            shared.complain(address, reason);
             continue;
         }
         let shared = Rc::clone(&shared);
         spawn_local(async move {
+            let _permit = permit;
             let Err(error) = serve(&shared, stream, address).await;
-            let was_there = shared.leave(address);
-            if was_there {
-                info!(%address, %error, "a director follows no more");
-            } else {
-                warn!(%address, %error, "one that wanted to follow this director's connections did not");
+            match error {
+                Ended::Stranger(error) => shared.complain(address, &error.to_string()),
+                Ended::Follower(error) => info!(%address, %error, "a director follows no more"),
             }
         });
     }
@@ -80,27 +89,47 @@ fn refusal(shared: &Shared, address: SocketAddr) -> Option<&'static str> {
     is_stranger.then_some("it is none of the [failover] peers")
 }
 
+/// Why a conversation has ended: with whom was not known yet, or with a follower.
+enum Ended {
+    Stranger(PeerError),
+    Follower(PeerError),
+}
+
+/// A follower, who is forgotten when this goes.
+struct Joined<'a>(&'a Shared, SocketAddr);
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        self.0.leave(self.1);
+    }
+}
+
 /// Until the conversation ends, one way or another.
 async fn serve(
     shared: &Rc<Shared>,
     stream: TcpStream,
     address: SocketAddr,
-) -> Result<std::convert::Infallible, PeerError> {
+) -> Result<Infallible, Ended> {
     let mut settings = shared.watch_settings();
     let keys = settings.borrow_and_update().keys.clone();
-    let (mut reader, writer) = meet(stream, keys, Speaker::Server).await?;
     // Before it has proved who it is, it is told nothing.
-    let status = status(&reader.receive().await?)?;
-    info!(%address, director = status.name, "a director follows this one's connections");
-    let batches = shared.join(Subscriber {
-        address,
-        since: Instant::now(),
-        is_in_sync: false,
-        status,
+    let proved = timeout(PROOF, async {
+        let (mut reader, writer) = meet(stream, keys, Speaker::Server).await?;
+        let status = status(&reader.receive().await?)?;
+        Ok((reader, writer, status))
     });
+    let (reader, writer, status) = match proved.await {
+        Ok(Ok(proved)) => proved,
+        Ok(Err(error)) => return Err(Ended::Stranger(error)),
+        Err(Elapsed { .. }) => return Err(Ended::Stranger(PeerError::Silent)),
+    };
+    info!(%address, director = status.name, "a director follows this one's connections");
+    let _joined = Joined(shared, address);
+    let batches =
+        shared.join(Subscriber { address, since: Instant::now(), is_in_sync: false, status });
     let (sender, statuses) = mpsc::channel(1);
     let mut ears = spawn_local(hear(reader, sender));
-    let mut voice = Voice { shared, writer, batches, address };
+    let mut voice = Voice { shared, writer, batches, address, spoke: Instant::now() };
     let result = tokio::select! {
         result = voice.speak(statuses) => result,
         ended = &mut ears => Err(match ended {
@@ -111,7 +140,7 @@ async fn serve(
         _ = settings.changed() => Err(std::io::Error::other("the configuration has changed").into()),
     };
     ears.abort();
-    result
+    result.map_err(Ended::Follower)
 }
 
 fn status(message: &[u8]) -> Result<Status, PeerError> {
@@ -141,6 +170,8 @@ struct Voice<'a> {
     writer: Writer,
     batches: broadcast::Receiver<Batch>,
     address: SocketAddr,
+    /// When it last said what this director is.
+    spoke: Instant,
 }
 
 /// What has become of a part.
@@ -154,62 +185,83 @@ impl Voice<'_> {
     async fn speak(
         &mut self,
         mut statuses: mpsc::Receiver<Status>,
-    ) -> Result<std::convert::Infallible, PeerError> {
+    ) -> Result<Infallible, PeerError> {
         loop {
             let began = Instant::now();
             self.shared.in_sync(self.address, false);
-            self.writer.send(&self.shared.local().encode()).await?;
-            if matches!(self.everything(Duration::MAX).await?, Went::Behind)
-                || matches!(self.clients().await?, Went::Behind)
-            {
-                self.behind();
+            self.status(false).await?;
+            if matches!(self.everything(Duration::MAX, false).await?, Went::Behind) {
+                self.behind().await;
                 continue;
             }
             self.writer.send(&all_told()).await?;
             self.shared.in_sync(self.address, true);
             debug!(address = %self.address, took = ?began.elapsed(), "a follower was told everything");
             self.go_on(&mut statuses, began).await?;
-            self.behind();
+            self.behind().await;
         }
     }
 
-    fn behind(&self) {
+    async fn behind(&mut self) {
+        self.shared.in_sync(self.address, false);
         self.shared.resync();
         info!(address = %self.address, "a follower was too slow; it is told everything again");
+        // Not at once: what is too much for it just now would be so again.
+        tokio::time::sleep(TICK).await;
+        self.batches = self.batches.resubscribe();
     }
 
-    /// All connections that were seen within a time, and between them what is new.
-    async fn everything(&mut self, within: Duration) -> Result<Went, PeerError> {
+    /// What this director is, and whether the follower knows all.
+    async fn status(&mut self, all_told: bool) -> Result<(), PeerError> {
+        self.spoke = Instant::now();
+        let status = Status { all_told, ..self.shared.local() };
+        self.writer.send(&status.encode()).await
+    }
+
+    /// All connections and clients that were seen within a time, and between them what is new.
+    async fn everything(&mut self, within: Duration, all_told: bool) -> Result<Went, PeerError> {
         let mut cursor = Cursor::default();
         loop {
             let mut records = Vec::new();
             let (mut count, names) = (0, self.shared.names());
-            let more = self.shared.store.walk(&mut cursor, BUCKETS, within, Instant::now(), &mut |known| {
-                if let Some(record) = connection(known, &names) {
-                    record.encode(&mut records);
-                    count += 1;
-                }
-            });
+            let more = self.shared.store.walk(
+                &mut cursor,
+                BUCKETS,
+                within,
+                Instant::now(),
+                &mut |known| {
+                    if let Some(record) = connection(known, &names) {
+                        record.encode(&mut records);
+                        count += 1;
+                    }
+                },
+            );
             self.records(&records, count).await?;
             if matches!(self.news().await?, Went::Behind) {
                 return Ok(Went::Behind);
             }
             if !more {
-                return Ok(Went::Well);
+                return self.clients(within).await;
+            }
+            // In large tables with little in them there may be nothing else to say for long.
+            if self.spoke.elapsed() >= TICK {
+                self.status(all_told).await?;
             }
             tokio::task::yield_now().await;
         }
     }
 
     /// Where clients stay.
-    async fn clients(&mut self) -> Result<Went, PeerError> {
+    async fn clients(&mut self, within: Duration) -> Result<Went, PeerError> {
         let shared = Rc::clone(self.shared);
         let mut templates = all_templates(&shared.templates).peekable();
         while templates.peek().is_some() {
             let (mut records, mut count) = (Vec::new(), 0);
             let (now, names) = (Instant::now(), shared.names());
             for template in templates.by_ref().take(TEMPLATES) {
-                if let Some(record) = template_record(&shared.store, &names, template, now) {
+                if shared.store.age_of_template(template.1.seen, now) <= within
+                    && let Some(record) = template_record(&shared.store, &names, template, now)
+                {
                     record.encode(&mut records);
                     count += 1;
                 }
@@ -264,12 +316,12 @@ impl Voice<'_> {
                 },
                 Some(status) = statuses.recv() => self.shared.heard(self.address, status),
                 _ = tick.tick() => {
-                    self.writer.send(&self.shared.local().encode()).await?;
+                    self.status(true).await?;
                     let now = Instant::now();
                     if now.duration_since(last_round) >= self.shared.settings().refresh {
                         let within = now.duration_since(last_round) + CLOCKS;
                         last_round = now;
-                        if matches!(self.everything(within).await?, Went::Behind) {
+                        if matches!(self.everything(within, true).await?, Went::Behind) {
                             return Ok(());
                         }
                     }
@@ -280,4 +332,4 @@ impl Voice<'_> {
 }
 
 /// Watches for another configuration.
-pub(super) type SettingsWatch = watch::Receiver<std::sync::Arc<super::Settings>>;
+pub(super) type SettingsWatch = watch::Receiver<Arc<super::Settings>>;

@@ -7,13 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast;
-
-use super::{
-    Names,
-    record::Record,
-    run::Shared,
-};
+use super::{Names, record::Record, run::Shared};
 use crate::dataplane::{
     bpf::{Change, Ring, Templates},
     store::{ConnectionStore, Known},
@@ -31,7 +25,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) type Batch = Arc<[u8]>;
 
 /// Reads the rings for as long as it is polled.
-pub(super) async fn tell(shared: Rc<Shared>, changes: Ring, beginnings: Ring) -> std::io::Result<()> {
+pub(super) async fn tell(
+    shared: Rc<Shared>,
+    changes: Ring,
+    beginnings: Ring,
+) -> std::io::Result<()> {
     let mut changes = changes.awaited()?;
     let mut beginnings = beginnings.awaited()?;
     let mut flood = Flood::new(Instant::now());
@@ -57,7 +55,8 @@ pub(super) async fn tell(shared: Rc<Shared>, changes: Ring, beginnings: Ring) ->
             // A flood ends although nothing is told meanwhile.
             () = tokio::time::sleep(PAUSE), if flood.until.is_some() => 0,
         };
-        if let Some(is_flood) = flood.count(u32::try_from(read).unwrap_or(u32::MAX), Instant::now()) {
+        if let Some(is_flood) = flood.count(u32::try_from(read).unwrap_or(u32::MAX), Instant::now())
+        {
             shared.flooded(is_flood);
         }
         // Others of this thread want to be heard, too.
@@ -81,7 +80,7 @@ impl Shared {
         if !batch.is_empty() {
             self.told(records);
             // Nobody may be listening just now.
-            let _: Result<usize, broadcast::error::SendError<Batch>> = self.batches.send(batch.into());
+            drop(self.batches.send(batch.into()));
         }
         read
     }
