@@ -89,14 +89,10 @@ pub struct Received<'a> {
 }
 
 impl Advert {
-    /// Its bytes. Of the addresses those of the packet's family are named, as many as there is room
-    /// for. There must be one: for want of another it is the sender's.
+    /// Its bytes; of the addresses those that are [`named`].
     #[must_use]
     pub fn encode(&self, ends: Ends, checksum: Checksum) -> Vec<u8> {
-        let mut addresses: Vec<_> = named(&self.addresses, ends.source).collect();
-        if addresses.is_empty() {
-            addresses.push(&ends.source);
-        }
+        let addresses = named(&self.addresses, ends.source);
         let [high, low] = self.interval.centiseconds().to_be_bytes();
         let mut bytes = vec![
             VERSION_3 << 4 | ADVERTISEMENT,
@@ -120,10 +116,13 @@ impl Advert {
     }
 }
 
-/// Those of some addresses that an advertisement from `source` names.
-pub fn named(addresses: &[IpAddr], source: IpAddr) -> impl Iterator<Item = &IpAddr> {
+/// Those of some addresses that an advertisement from `source` names: those of its family, as many as
+/// there is room for. There must be one: for want of another it is the sender's.
+pub fn named(addresses: &[IpAddr], source: IpAddr) -> Vec<IpAddr> {
     let most = if source.is_ipv4() { MOST_V4 } else { MOST_V6 };
-    addresses.iter().filter(move |it| it.is_ipv4() == source.is_ipv4()).take(most)
+    let of_family = addresses.iter().filter(|it| it.is_ipv4() == source.is_ipv4());
+    let named: Vec<_> = of_family.take(most).copied().collect();
+    if named.is_empty() { vec![source] } else { named }
 }
 
 /// Reads what follows the IP header, in the order of RFC 9568, section 7.1.

@@ -95,7 +95,7 @@ impl Driver {
 
     fn note_peer(&mut self, source: IpAddr, way: Option<usize>, advert: &Advert, now: Instant) {
         let link = way.map_or(0, |way| self.wire.link(way));
-        let named: BTreeSet<_> = packet::named(&self.vips, source).copied().collect();
+        let named: BTreeSet<_> = packet::named(&self.vips, source).into_iter().collect();
         let has_other_vips = advert.addresses.iter().copied().collect::<BTreeSet<_>>() != named;
         let Advert { priority, interval, .. } = *advert;
         if self.ears.peers.len() >= PEERS && !self.ears.peers.contains_key(&source) {

@@ -70,6 +70,15 @@ fn there_is_always_an_address_and_never_too_many() {
     assert_eq!(named(500, v6()).len(), MOST_V6);
 }
 
+/// By a way of the other family than all VIPs have, too, both name the same.
+#[test]
+fn a_receiver_expects_what_a_sender_names() {
+    let advert = advert(100, &["fd77::100"]);
+    let message = advert.encode(v4(), Checksum::Message);
+    let received = decode(&message, v4(), HOP_LIMIT).unwrap();
+    assert_eq!(received.advert.addresses, super::named(&advert.addresses, v4().source));
+}
+
 #[test]
 fn every_reason_to_refuse() {
     let good = advert(100, &["10.77.0.100"]).encode(v4(), Checksum::Message);
