@@ -5,6 +5,7 @@
 //! take over from a living master. Who is asked knows the asker from then on.
 
 use std::{
+    collections::{BTreeMap, btree_map::Entry},
     io,
     net::IpAddr,
     time::{Duration, Instant},
@@ -26,6 +27,9 @@ const TIMES: u32 = 3;
 pub(super) struct Knocks {
     next: Option<Instant>,
     left: u32,
+    /// By interfaces. They stay open: to close one waits for all processors (packet_release in
+    /// net/packet/af_packet.c), longer than advertisements can.
+    sockets: BTreeMap<u32, PacketSender>,
 }
 
 impl Knocks {
@@ -47,15 +51,19 @@ impl Knocks {
         self.next = (self.left > 0).then_some(now + interval);
         true
     }
-}
 
-/// Asks for a peer, from an address of this machine.
-pub(super) fn knock(own: IpAddr, peer: IpAddr) -> io::Result<()> {
-    let Some(place) = place(own) else { return Ok(()) };
-    let Some(Announcement { to, ethertype, packet }) = question(own, place.mac, peer) else {
-        return Ok(());
-    };
-    PacketSender::open(place.index)?.send(to, ethertype, &packet)
+    /// Asks for a peer, from an address of this machine.
+    pub(super) fn knock(&mut self, own: IpAddr, peer: IpAddr) -> io::Result<()> {
+        let Some(place) = place(own) else { return Ok(()) };
+        let Some(Announcement { to, ethertype, packet }) = question(own, place.mac, peer) else {
+            return Ok(());
+        };
+        let socket = match self.sockets.entry(place.index) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(PacketSender::open(place.index)?),
+        };
+        socket.send(to, ethertype, &packet)
+    }
 }
 
 /// The interface that has an address.

@@ -22,7 +22,7 @@ use super::{
     condition::{Need, Wrong},
     handle::Command,
     hear::Ears,
-    knock::{Knocks, knock},
+    knock::Knocks,
     realtime,
     wire::{self, Wire},
 };
@@ -329,7 +329,7 @@ impl Driver {
         if self.knocks.take_due(now, self.settings.machine.interval.duration()) {
             for (own, peer) in self.wire.peers(now) {
                 // One that is lost is why it is done again.
-                knock(own, peer).ok();
+                self.knocks.knock(own, peer).ok();
             }
         }
     }
