@@ -116,10 +116,18 @@ impl fmt::Display for Outcome {
             Some(clash) => write!(f, "TWO OWNERS: {clash}")?,
             None => write!(f, "one owner at a time")?,
         }
-        let owners: Vec<_> = self.owners.iter().map(|it| it.mac.to_string()).collect();
-        write!(f, " ({})", owners.join(", "))
+        // Two that both answer take turns for as long as it is looked at.
+        let first = self.owners.iter().take(MOST_OWNERS).map(|it| it.mac.to_string());
+        write!(f, " ({}", first.collect::<Vec<_>>().join(", "))?;
+        match self.owners.len().saturating_sub(MOST_OWNERS) {
+            0 => write!(f, ")"),
+            more => write!(f, ", and {more} more)"),
+        }
     }
 }
+
+/// So many changes of the owner are named.
+const MOST_OWNERS: usize = 6;
 
 fn in_ms(time: Duration) -> String {
     format!("{} ms", time.as_millis())

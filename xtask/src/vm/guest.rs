@@ -56,7 +56,10 @@ pub(super) fn keeps(name: &OsStr) -> bool {
 pub(super) fn script(order: &Order<'_>) -> String {
     let Order { command, directory, variables, modules, answer } = order;
     let mut text = String::new();
-    for (kind, place) in MOUNTS {
+    // Nor over what the command needs: a clone may be below /tmp.
+    let needed = [directory, modules, answer];
+    let hides = |place: &str| needed.iter().any(|it| it.starts_with(place));
+    for (kind, place) in MOUNTS.into_iter().filter(|(_, place)| !hides(place)) {
         // Those that the kernel makes directories for, and devpts's and shm's in a new /dev.
         let make =
             if place.starts_with("/dev/") { format!("mkdir -p {place}; ") } else { String::new() };
@@ -117,6 +120,22 @@ mod tests {
             "echo $status >/work/target/vm/run-7/status",
         ] {
             assert!(script.lines().any(|it| it == line), "{line}\nnot in\n{script}");
+        }
+    }
+
+    #[test]
+    fn what_the_command_needs_is_not_hidden() {
+        for (directory, is_hidden) in [("/work/lvs", true), ("/tmp/lvs", false)] {
+            let directory = Path::new(directory);
+            let script = script(&Order {
+                command: &[OsString::from("true")],
+                directory,
+                variables: &[],
+                modules: &directory.join("modules"),
+                answer: &directory.join("answer"),
+            });
+            let hides = |it: &str| it == "mount -t tmpfs tmpfs /tmp";
+            assert_eq!(script.lines().any(hides), is_hidden, "{}", directory.display());
         }
     }
 
