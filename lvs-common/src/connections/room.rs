@@ -3,7 +3,10 @@
 //! Without that, a table of such buckets loses 1 connection in 100 when half of its places are
 //! taken; with it, 3 in a million (simulated with 3 million places).
 
-use super::{Bucket, Entry, bucket::WAYS};
+use super::{
+    Bucket, Entry,
+    bucket::{TRIES, WAYS},
+};
 
 /// Empties a place of a bucket by moving its connection to the other bucket that it may be in.
 /// `second_of` gives that, if this bucket is the first of a connection with this name. The place is
@@ -11,11 +14,31 @@ use super::{Bucket, Entry, bucket::WAYS};
 ///
 /// A look-up meanwhile finds the connection in one bucket or the other: the copy is there, and the
 /// bucket marked as overflowed, before the original goes. It is never moved back, because a look-up
-/// goes the same way, and could pass it.
+/// goes the same way, and could pass it. The bucket is locked, so that no two CPUs move the same
+/// connection: one of two copies would stay.
+///
+/// Should packets, or lvsd, have taken a copy that is not to stay for the connection, the counts of
+/// connections are put right by `recount`, which is given what it was counted as last and what it
+/// should have been.
 #[inline(always)]
 pub fn make_room<'a, B: Bucket + 'a>(
     bucket: &B,
     second_of: impl Fn(&B::Key) -> Option<&'a B>,
+    recount: impl Fn(Entry, Entry),
+) -> Option<usize> {
+    if !bucket.lock() {
+        return None;
+    }
+    let way = move_one(bucket, second_of, recount);
+    bucket.unlock();
+    way
+}
+
+#[inline(always)]
+fn move_one<'a, B: Bucket + 'a>(
+    bucket: &B,
+    second_of: impl Fn(&B::Key) -> Option<&'a B>,
+    recount: impl Fn(Entry, Entry),
 ) -> Option<usize> {
     for way in 0..WAYS {
         let entry = bucket.entry(way);
@@ -34,12 +57,29 @@ pub fn make_room<'a, B: Bucket + 'a>(
             if bucket.swap(way, entry, Entry::BUSY) {
                 return Some(way);
             }
-            // A packet has changed the original: let it be. Should one have changed the copy by now,
-            // both stay, which does no harm: they say the same, and one of them expires.
-            second.swap(copy, entry, Entry::FREE);
+            // A packet has changed the original, or it has expired: let it be.
+            recount(take_back(second, copy, entry), entry);
         }
     }
     None
+}
+
+/// Removes a copy, and says what it was by then: free, if it is gone already.
+#[inline(always)]
+fn take_back<B: Bucket>(bucket: &B, way: usize, entry: Entry) -> Entry {
+    let mut copy = entry;
+    for _ in 0..TRIES {
+        if bucket.swap(way, copy, Entry::FREE) {
+            return copy;
+        }
+        let now = bucket.entry(way);
+        if !now.is_live() || now.tag != entry.tag {
+            return Entry::FREE;
+        }
+        copy = now;
+    }
+    // It is in use, and stays, which does no harm: both say the same, one more is counted, and expires.
+    Entry::FREE
 }
 
 /// Copies a connection to a free place, and says to which.

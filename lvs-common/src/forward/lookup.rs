@@ -41,7 +41,9 @@ pub fn make_room<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables
             let moves = hash.first(n_buckets) == index && other != index;
             if moves { tables.bucket(table, other) } else { None }
         };
-        if let Some(way) = connections::make_room(bucket, second_of) {
+        if let Some(way) =
+            connections::make_room(bucket, second_of, |old, new| recount(tables, old, new))
+        {
             return u32::from(Room::At(connections::Place { way, in_second }).to_number());
         }
     }
@@ -169,7 +171,7 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
         if let Some(bucket) = bucket
             && let Some((old, new)) = self.tables.update(bucket, found, change)
         {
-            self.recount(old, new);
+            recount(self.tables, old, new);
             if new.is_live() && (old.state != new.state || old.real_server != new.real_server) {
                 self.tell(table);
             }
@@ -196,27 +198,27 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
         };
         let inserted = insert(first, second, &self.flow.key, entry, room);
         if let Inserted::Recorded { evicted } = inserted {
-            self.recount(evicted, entry);
+            recount(self.tables, evicted, entry);
             self.tell(table);
         }
         inserted
     }
+}
 
-    /// Keeps the counts of connections right when an entry becomes another.
-    #[inline(always)]
-    fn recount(&self, old: Entry, new: Entry) {
-        let same_count = old.is_live() == new.is_live()
-            && state::is_active(old.state) == state::is_active(new.state);
-        if old.real_server == new.real_server && same_count {
-            return;
-        }
-        if old.is_live() {
-            let active = i32::from(state::is_active(old.state));
-            self.tables.add_connections(old.real_server, -active, active - 1);
-        }
-        if new.is_live() {
-            let active = i32::from(state::is_active(new.state));
-            self.tables.add_connections(new.real_server, active, 1 - active);
-        }
+/// Keeps the counts of connections right when an entry becomes another.
+#[inline(always)]
+fn recount<T: Tables>(tables: &T, old: Entry, new: Entry) {
+    let same_count = old.is_live() == new.is_live()
+        && state::is_active(old.state) == state::is_active(new.state);
+    if old.real_server == new.real_server && same_count {
+        return;
+    }
+    if old.is_live() {
+        let active = i32::from(state::is_active(old.state));
+        tables.add_connections(old.real_server, -active, active - 1);
+    }
+    if new.is_live() {
+        let active = i32::from(state::is_active(new.state));
+        tables.add_connections(new.real_server, active, 1 - active);
     }
 }

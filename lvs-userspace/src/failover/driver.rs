@@ -19,6 +19,7 @@ mod condition;
 mod handle;
 mod hear;
 mod knock;
+mod place;
 mod realtime;
 mod report;
 mod run;

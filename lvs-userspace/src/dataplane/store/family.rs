@@ -148,7 +148,7 @@ fn record<A: Address, B: Bucket<Key = A::Key> + Shared>(
                 return Put::Recorded;
             }
             Inserted::Present(_) => return Put::Updated,
-            Inserted::Full => room = make_room::<A, B>(table, hash, secrets),
+            Inserted::Full => room = make_room::<A, B>(table, hash, secrets, &recount),
             Inserted::Busy => return Put::NoRoom,
         }
     }
@@ -160,6 +160,7 @@ fn make_room<A: Address, B: Bucket<Key = A::Key> + Shared>(
     table: &SharedArray<B>,
     hash: Hash,
     secrets: &Secrets,
+    recount: &impl Fn(Entry, Entry),
 ) -> Room {
     let n = n_buckets(table);
     for (in_second, index) in [(false, hash.first(n)), (true, hash.second(n))] {
@@ -170,7 +171,7 @@ fn make_room<A: Address, B: Bucket<Key = A::Key> + Shared>(
             let moves = hash.first(n) == index && other != index;
             if moves { table.get(other as usize) } else { None }
         };
-        if let Some(way) = connections::make_room(bucket, second_of) {
+        if let Some(way) = connections::make_room(bucket, second_of, recount) {
             return Room::At(Place { way, in_second });
         }
     }

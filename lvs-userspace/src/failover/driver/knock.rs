@@ -11,11 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags, sys::socket::SockaddrStorage};
-
+use super::place::Place;
 use crate::{
     failover::frames::{Announcement, question},
-    model::MacAddr,
     net::PacketSender,
 };
 
@@ -54,7 +52,7 @@ impl Knocks {
 
     /// Asks for a peer, from an address of this machine.
     pub(super) fn knock(&mut self, own: IpAddr, peer: IpAddr) -> io::Result<()> {
-        let Some(place) = place(own) else { return Ok(()) };
+        let Some(place) = Place::of(own) else { return Ok(()) };
         let Some(Announcement { to, ethertype, packet }) = question(own, place.mac, peer) else {
             return Ok(());
         };
@@ -64,35 +62,6 @@ impl Knocks {
         };
         socket.send(to, ethertype, &packet)
     }
-}
-
-/// The interface that has an address.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    index: u32,
-    mac: MacAddr,
-    /// Whether there is somebody at the other end of the cable.
-    pub(super) has_link: bool,
-}
-
-/// Where an address of this machine is.
-pub(super) fn place(own: IpAddr) -> Option<Place> {
-    let all: Vec<_> = getifaddrs().ok()?.collect();
-    let has = |address: &SockaddrStorage| {
-        let v4 = address.as_sockaddr_in().map(|it| IpAddr::from(it.ip()));
-        let v6 = address.as_sockaddr_in6().map(|it| IpAddr::from(it.ip()));
-        v4.or(v6) == Some(own)
-    };
-    let name = &all.iter().find(|it| it.address.as_ref().is_some_and(has))?.interface_name;
-    let of_it = all.iter().filter(|it| it.interface_name == *name);
-    of_it.into_iter().find_map(|it| {
-        let link = it.address.as_ref()?.as_link_addr()?;
-        Some(Place {
-            index: u32::try_from(link.ifindex()).ok()?,
-            mac: MacAddr(link.addr()?),
-            has_link: it.flags.contains(InterfaceFlags::IFF_LOWER_UP),
-        })
-    })
 }
 
 #[cfg(test)]
@@ -112,14 +81,5 @@ mod tests {
             .collect();
         assert_eq!(asked, [0, 100, 200]);
         assert_eq!(knocks.next(), None);
-    }
-
-    #[test]
-    fn an_address_has_its_place() {
-        // The loopback interface is always there; whether it is up is the machine's own affair.
-        if let Some(place) = place(IpAddr::from([127, 0, 0, 1])) {
-            assert_eq!(place.mac, MacAddr([0; 6]));
-        }
-        assert!(place(IpAddr::from([192, 0, 2, 1])).is_none());
     }
 }

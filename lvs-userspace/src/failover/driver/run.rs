@@ -334,10 +334,7 @@ impl Driver {
             addresses: vips.clone(),
         };
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let is_used = is_used(vips);
-        // The kernel would keep it, and send it when the cable is whole again: to who is master then.
-        let is_used = |way: &wire::Way| is_used(way) && !(priority == STOPS && way.is_cut());
-        wire.send(now, is_used, |ends, checksum| match &settings.keys {
+        wire.send(now, is_used(vips), |ends, checksum| match &settings.keys {
             Some(keys) => {
                 let mut message = advert.encode(ends, Checksum::Message);
                 let trailer = signer.sign(keys, &message, ends, unix);

@@ -20,7 +20,7 @@ use nix::{
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-use super::knock::place;
+use super::place::Place;
 use crate::failover::{
     packet::{self, Checksum, Ends, GROUP_V4, GROUP_V6, HOP_LIMIT, PROTOCOL},
     settings::Ways,
@@ -79,6 +79,8 @@ pub(super) struct Way {
     destination: IpAddr,
     /// Where it begins, and when that was looked up.
     source: Option<(IpAddr, Instant)>,
+    /// Which interface that is of.
+    place: Option<(IpAddr, Place)>,
     /// What the checksum of what was last heard from there covers.
     pub(super) checksum: Checksum,
     pub(super) sent: u64,
@@ -161,9 +163,14 @@ impl Wire {
         let mut any = false;
         for way in self.ways.iter_mut().filter(|it| is_used(it)) {
             let Some(OpenSocket { socket, .. }) = self.sockets.get(way.socket) else { continue };
-            let sent = way
-                .ends(now)
-                .and_then(|ends| way.send(socket.as_raw_fd(), ends, &message(ends, way.checksum)));
+            let sent = way.ends(now).and_then(|ends| {
+                // The kernel would keep it until the cable is whole again, and say it to who is master
+                // then: two masters, where there is one.
+                if way.is_cut(socket.as_fd(), ends.source) {
+                    return Err(io::Error::other("the interface has no link"));
+                }
+                way.send(socket.as_raw_fd(), ends, &message(ends, way.checksum))
+            });
             match sent {
                 Ok(()) => {
                     way.sent += 1;
@@ -180,8 +187,12 @@ impl Wire {
     }
 
     /// Whether there is a way at all, as far as can be said without sending.
-    pub(super) fn can_send(&self, is_used: impl Fn(&Way) -> bool) -> bool {
-        self.ways.iter().filter(|it| is_used(it)).any(|way| way.find_source().is_ok())
+    pub(super) fn can_send(&mut self, is_used: impl Fn(&Way) -> bool) -> bool {
+        let sockets = &self.sockets;
+        self.ways.iter_mut().filter(|it| is_used(it)).any(|way| {
+            let Some(OpenSocket { socket, .. }) = sockets.get(way.socket) else { return false };
+            way.find_source().is_ok_and(|source| !way.is_cut(socket.as_fd(), source))
+        })
     }
 
     /// The peers by name, each with our own address on the way to it.
@@ -237,8 +248,8 @@ impl Way {
         destination: IpAddr,
     ) -> Self {
         let checksum = Checksum::default();
-        let (source, error) = (None, None);
-        Self { name, socket, interface, destination, source, checksum, sent: 0, error }
+        let (source, place, error) = (None, None, None);
+        Self { name, socket, interface, destination, source, place, checksum, sent: 0, error }
     }
 
     pub(super) fn is_v4(&self) -> bool {
@@ -251,9 +262,15 @@ impl Way {
     }
 
     /// Whether the cable that it begins at is cut, as far as is known.
-    pub(super) fn is_cut(&self) -> bool {
-        let place = self.source.and_then(|(source, _)| place(source));
-        place.is_some_and(|it| !it.has_link)
+    fn is_cut(&mut self, socket: BorrowedFd<'_>, source: IpAddr) -> bool {
+        if self.place.as_ref().is_none_or(|(address, _)| *address != source) {
+            self.place = Place::of(source).map(|place| (source, place));
+        }
+        let has_link = self.place.as_ref().map(|(_, place)| place.has_link(socket));
+        if let Some(Err(_)) = has_link {
+            self.place = None;
+        }
+        matches!(has_link, Some(Ok(false)))
     }
 
     fn ends(&mut self, now: Instant) -> io::Result<Ends> {
