@@ -49,6 +49,7 @@ pub const LAYOUT: u32 = {
         limits::TEMPLATES,
         limits::FRAGMENTS,
         limits::VIPS,
+        limits::VIP_FILTER,
         limits::INTERFACES,
         crate::fate::Fate::ALL.len(),
         // What SHAPE only names.
@@ -368,6 +369,16 @@ pub mod service_flags {
     pub const NO_QUORUM: u16 = 2;
 }
 
+impl RealServer {
+    /// Both MACs of a frame to it, as the words that it begins with.
+    #[inline(always)]
+    #[must_use]
+    pub fn macs(&self) -> [u32; 3] {
+        let words: &[u32; size_of::<Self>() / 4] = bytemuck::must_cast_ref(self);
+        [words[0], words[1], words[2]]
+    }
+}
+
 impl core::ops::AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
         self.connections = self.connections.wrapping_add(other.connections);
@@ -385,6 +396,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0x9f02_9124, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0x9f0e_c688, "{LAYOUT:#x}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     abi::{ConnectionKey, ConnectionKeyV6, ServiceKey},
     connections::{Hash, Secrets},
+    vip_filter,
 };
 
 /// A flow, as its client's packets show it.
@@ -40,6 +41,8 @@ pub trait Address: Copy + Eq + core::fmt::Debug {
     fn port(key: &Self::Key) -> [u8; 2];
     /// Where a connection is in the table.
     fn hash(key: &Self::Key, secrets: &Secrets) -> Hash;
+    /// The VIP of a connection in one word, which others may share.
+    fn fold(key: &Self::Key) -> u32;
     /// As an IPv6 address; IPv4 as `::ffff:a.b.c.d`.
     fn to_v6(self) -> [u8; 16];
 }
@@ -73,6 +76,12 @@ macro_rules! address {
             fn hash(key: &$key, secrets: &Secrets) -> Hash {
                 let words: &[u32; size_of::<$key>() / 4] = bytemuck::must_cast_ref(key);
                 Hash::of(words, secrets)
+            }
+
+            #[inline(always)]
+            fn fold(key: &$key) -> u32 {
+                let words: [u32; $bytes / 4] = bytemuck::must_cast(key.vip);
+                vip_filter::fold(words)
             }
 
             #[inline(always)]

@@ -9,19 +9,21 @@ mod long_way;
 mod lookup;
 mod peek;
 mod send;
+mod shortcut;
 
 pub use choose::choose;
 pub use explain::{Explanation, Reason, explain, explain_flow};
 pub use long_way::{long_way, settle};
 pub use lookup::{find, make_room};
 pub use peek::{Peek, Peekable};
+pub use shortcut::shortcut;
 
 use crate::{
     abi::{
         FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
         TemplateKey, Traffic,
     },
-    connections::{self, Bucket, Entry, Found},
+    connections::{self, Bucket, Entry, Found, Inserted, Room},
     fate::Fate,
     flow::{Address, Flow},
     frame::Frame,
@@ -38,6 +40,11 @@ pub trait Tables: Loads {
     fn settings(&self) -> Option<&Settings>;
     /// The time, in jiffies.
     fn jiffies(&self) -> u64;
+    /// The time in units of the connection tables' clock, of about a second.
+    #[inline(always)]
+    fn now(&self, settings: &Settings) -> u16 {
+        (self.jiffies() >> (settings.clock_shift & 31)) as u16
+    }
     /// Index of the interface that the frame came in by.
     fn ingress(&self) -> u32;
     /// What is known of that interface.
@@ -45,6 +52,8 @@ pub trait Tables: Loads {
 
     /// The virtual service with exactly this name.
     fn service(&self, key: &ServiceKey) -> Option<&Service>;
+    /// Whether an address may be a VIP, by its [fold](crate::vip_filter): if not, it is none.
+    fn may_be_vip(&self, fold: u32) -> bool;
     /// Whether the program answers for this address; IPv4 as `::ffff:a.b.c.d`.
     fn is_vip(&self, address: &[u8; 16]) -> bool;
     /// The real server at `index`.
@@ -111,6 +120,18 @@ pub trait FamilyTables<A: Address> {
         connections::update(bucket, found.way, found.entry, change)
     }
 
+    /// Records a connection in these tables, as [`connections::insert`] does.
+    #[inline(always)]
+    fn insert(
+        &self,
+        [first, second]: [&Self::Bucket; 2],
+        key: &A::Key,
+        entry: Entry,
+        room: Room,
+    ) -> Inserted {
+        connections::insert(first, second, key, entry, room)
+    }
+
     /// Tells lvsd that there is something new about a connection.
     fn tell(&self, flow: &Flow<A>, table: Table);
 
@@ -172,6 +193,20 @@ struct Target {
 ///
 /// The program itself goes by these cases, too, but each in a function with a stack of its own.
 pub fn run<F, T>(frame: &mut F, tables: &T) -> Verdict
+where
+    F: Frame + ?Sized,
+    T: Tables + FamilyTables<[u8; 4]> + FamilyTables<[u8; 16]>,
+{
+    let short = match ethernet::type_of_untagged(frame) {
+        Some(ethernet::IPV4) => shortcut::<_, _, [u8; 4]>(frame, tables),
+        Some(ethernet::IPV6) => shortcut::<_, _, [u8; 16]>(frame, tables),
+        Some(_) | None => None,
+    };
+    short.unwrap_or_else(|| whole_way(frame, tables))
+}
+
+/// [`run`] without the [`shortcut`]: any headers.
+pub fn whole_way<F, T>(frame: &mut F, tables: &T) -> Verdict
 where
     F: Frame + ?Sized,
     T: Tables + FamilyTables<[u8; 4]> + FamilyTables<[u8; 16]>,

@@ -14,8 +14,11 @@ pub trait Frame {
     /// Writes `bytes` at `offset`, or nothing and `None` if the frame ends before.
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()>;
 
-    /// Length of the whole frame in bytes.
-    fn length(&self) -> usize;
+    /// Writes words, each as it lies in memory, at `offset`, or nothing and `None` as above.
+    fn write_words<const N: usize>(&mut self, offset: usize, words: [u32; N]) -> Option<()>;
+
+    /// Whether the whole frame has so many bytes.
+    fn holds(&self, bytes: usize) -> bool;
 
     /// The same offset, as a value that the compiler knows nothing of. Where it knows that there
     /// are only three, it makes the whole program three times.

@@ -20,3 +20,4 @@ pub mod limits;
 pub mod names;
 pub mod packet;
 pub mod schedule;
+pub mod vip_filter;

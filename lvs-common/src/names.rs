@@ -51,6 +51,8 @@ maps! {
     BEGINNINGS = "BEGINNINGS",
     /// VIP (IPv4 as `::ffff:a.b.c.d`) to [`Vip`](crate::abi::Vip): what the program answers for.
     VIPS = "VIPS",
+    /// A bit for each [fold](crate::vip_filter) of a VIP: what can't be one.
+    VIP_FILTER = "VIP_FILTER",
     /// Interface index to [`Interface`](crate::abi::Interface).
     INTERFACES = "INTERFACES",
     /// The interfaces that frames may leave by.

@@ -6,6 +6,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
+pub mod plain;
 pub mod transport;
 
 use core::marker::PhantomData;

@@ -41,6 +41,23 @@ pub(crate) fn pick<T: Tables, A: Address>(
     }
 }
 
+/// The real server of the first slot that a connection may have, of the schedulers that go by slots.
+#[inline(always)]
+pub(crate) fn first_slot<T: Tables, A: Address>(
+    service: &Service,
+    tables: &T,
+    flow: &Flow<A>,
+) -> Option<u32> {
+    let n = NonZeroU32::new(service.n_slots)?;
+    let slot = match service.scheduler {
+        scheduler::TURNS => (tables.take_turn(service.id)? % NonZeroU64::from(n)) as u32,
+        scheduler::SOURCE => address_hash(A::client(&flow.key)) % n,
+        scheduler::DESTINATION => address_hash(A::vip(&flow.key)) % n,
+        _ => return None,
+    };
+    tables.slot(service.first_slot + slot)
+}
+
 /// A real server for a TCP packet of no connection, the same for each packet of its flow.
 ///
 /// It takes no turn: the packet opens nothing, and all that the real server will do is reset it.

@@ -138,14 +138,27 @@ impl Frame for XdpFrame<'_> {
     }
 
     #[inline(always)]
-    fn length(&self) -> usize {
-        match self.length {
-            Length::Linear => self.data_end - self.data,
-            // SAFETY: the context is the one that the program was called with.
-            Length::Fragments => unsafe {
-                bpf_xdp_get_buff_len(self.context.as_ptr().cast()) as usize
-            },
+    fn write_words<const N: usize>(&mut self, offset: usize, words: [u32; N]) -> Option<()> {
+        let to = self.at(offset, 4 * N)?;
+        let mut at = 0;
+        while at < N {
+            // SAFETY: `at` has found as many bytes at `to`; the frame is ours alone.
+            unsafe { store_u32(to.add(4 * at), words[at]) };
+            at += 1;
         }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn holds(&self, bytes: usize) -> bool {
+        bytes <= self.data_end - self.data
+            || match self.length {
+                Length::Linear => false,
+                // SAFETY: the context is the one that the program was called with.
+                Length::Fragments => unsafe {
+                    bytes <= bpf_xdp_get_buff_len(self.context.as_ptr().cast()) as usize
+                },
+            }
     }
 
     #[inline(always)]
@@ -175,7 +188,7 @@ unsafe fn load_u32(from: *const u8) -> u32 {
     let word: u64;
     // SAFETY: as the caller says.
     unsafe {
-        asm!("{} = *(u32 *)({} + 0)", out(reg) word, in(reg) from, options(readonly, nostack));
+        asm!("{} = *(u32 *)({} + 0)", out(reg) word, in(reg) from, options(pure, readonly, nostack));
     }
     word as u32
 }
@@ -187,7 +200,7 @@ unsafe fn load_u16(from: *const u8) -> u16 {
     let word: u64;
     // SAFETY: as the caller says.
     unsafe {
-        asm!("{} = *(u16 *)({} + 0)", out(reg) word, in(reg) from, options(readonly, nostack));
+        asm!("{} = *(u16 *)({} + 0)", out(reg) word, in(reg) from, options(pure, readonly, nostack));
     }
     word as u16
 }

@@ -28,7 +28,7 @@ use lvs_common::{
 };
 
 use crate::{
-    frame::{Length, XdpFrame},
+    frame::{Length, XdpFrame, opaque},
     maps::BpfMaps,
 };
 
@@ -47,9 +47,22 @@ pub(crate) fn lvs_xdp_frags(context: XdpContext) -> u32 {
 /// [`forward::run`], with a function for each case.
 #[inline(always)]
 fn run(context: &XdpContext, length: Length) -> u32 {
-    let frame = XdpFrame::new(context, length);
-    let context = context.as_ptr().cast();
-    let length = length as u32;
+    let untagged = ethernet::type_of_untagged(&XdpFrame::new(context, length));
+    let context: *mut xdp_md = context.as_ptr().cast();
+    let number = length as u32;
+    let action = match untagged {
+        Some(ethernet::IPV4) => lvs_shortcut(context, number),
+        Some(ethernet::IPV6) => lvs_shortcut_v6(context, number),
+        Some(_) | None => WHOLE_WAY,
+    };
+    if action != WHOLE_WAY {
+        return action;
+    }
+    // Anew: for the verifier, what was known of the packet went with the call.
+    let context = opaque(context as usize) as *mut xdp_md;
+    let frame = XdpContext::new(context);
+    let frame = XdpFrame::new(&frame, length);
+    let length = number;
     match ethernet::parse(&frame) {
         Ok(header) if header.ethertype == ethernet::IPV4 => {
             let payload = header.payload as u32;
@@ -72,9 +85,24 @@ fn run(context: &XdpContext, length: Length) -> u32 {
 /// Says of a packet that it is a matter for [`forward::control`].
 const CONTROL: u32 = u32::MAX;
 
+/// Says of a packet that it must go the whole way.
+const WHOLE_WAY: u32 = u32::MAX;
+
 /// The cases of an address family. See [`long_way`] for why they are functions.
 macro_rules! family {
-    ($address:ty, $flow:ident, $control:ident) => {
+    ($address:ty, $shortcut:ident, $flow:ident, $control:ident) => {
+        /// [`forward::shortcut`].
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $shortcut(context: *mut xdp_md, length: u32) -> u32 {
+            let context = XdpContext::new(context);
+            let mut frame = XdpFrame::new(&context, Length::from_number(length));
+            match forward::shortcut::<_, _, $address>(&mut frame, &BpfMaps::new(&context)) {
+                Some(verdict) => action(verdict),
+                None => WHOLE_WAY,
+            }
+        }
+
         /// [`forward::flow`].
         #[unsafe(no_mangle)]
         #[inline(never)]
@@ -100,8 +128,8 @@ macro_rules! family {
     };
 }
 
-family!([u8; 4], lvs_flow, lvs_control);
-family!([u8; 16], lvs_flow_v6, lvs_control_v6);
+family!([u8; 4], lvs_shortcut, lvs_flow, lvs_control);
+family!([u8; 16], lvs_shortcut_v6, lvs_flow_v6, lvs_control_v6);
 
 /// [`forward::not_ip`].
 #[unsafe(no_mangle)]

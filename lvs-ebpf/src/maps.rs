@@ -24,6 +24,7 @@ use lvs_common::{
     limits,
     packet::transport::Segment,
     schedule::{Best, Slots},
+    vip_filter,
 };
 
 use crate::{
@@ -73,6 +74,8 @@ static CHANGES: RingBuf<Flow<[u8; 4]>, { limits::CHANGES }> = RingBuf::new();
 static BEGINNINGS: RingBuf<Flow<[u8; 4]>, { limits::BEGINNINGS }> = RingBuf::new();
 #[btf_map]
 static VIPS: HashMap<[u8; 16], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
+#[btf_map]
+static VIP_FILTER: Array<u64, { limits::VIP_FILTER }> = Array::new();
 #[btf_map]
 static INTERFACES: HashMap<u32, Interface, { limits::INTERFACES }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
@@ -262,6 +265,12 @@ impl Tables for BpfMaps<'_> {
     fn service(&self, key: &ServiceKey) -> Option<&Service> {
         // SAFETY: not preallocated, so the value stays as it is while this program reads it.
         unsafe { SERVICES.get(key) }
+    }
+
+    #[inline(always)]
+    fn may_be_vip(&self, fold: u32) -> bool {
+        let (word, bit) = vip_filter::place(fold);
+        VIP_FILTER.get(word).is_some_and(|word| word >> bit & 1 != 0)
     }
 
     #[inline(always)]

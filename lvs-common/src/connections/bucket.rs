@@ -90,6 +90,26 @@ pub fn find<B: Bucket>(bucket: &B, key: &B::Key, template: Entry) -> Option<(usi
     None
 }
 
+/// Finds a connection that is in one of these states, a bit each: they say of which protocol it is, too.
+#[inline(always)]
+pub fn find_lasting<B: Bucket>(
+    bucket: &B,
+    key: &B::Key,
+    tag: u8,
+    states: u32,
+) -> Option<(usize, Entry)> {
+    for way in 0..WAYS {
+        if bucket.has_key(way, key) {
+            let entry = bucket.entry(way);
+            // A place that is free or busy is in none of them: 0 and 255, which is 31 here.
+            if entry.tag == tag && states >> (entry.state & 31) & 1 != 0 {
+                return Some((way, entry));
+            }
+        }
+    }
+    None
+}
+
 /// Finds a connection in its first bucket, or else in its second.
 #[inline(always)]
 pub fn find_either<'a, B: Bucket + 'a>(

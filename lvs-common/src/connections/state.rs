@@ -31,7 +31,7 @@ pub const COUNT: usize = 7;
 /// The state after a packet. `state` is [`FREE`] for the first.
 #[inline(always)]
 #[must_use]
-pub fn after(state: u8, segment: Segment) -> u8 {
+pub const fn after(state: u8, segment: Segment) -> u8 {
     match (segment, state) {
         (Segment::Syn, ESTABLISHED) => ESTABLISHED,
         (Segment::Syn, _) => SYN_RECEIVED,
@@ -45,6 +45,22 @@ pub fn after(state: u8, segment: Segment) -> u8 {
         (Segment::Datagram, FREE) => DATAGRAM,
         (Segment::Datagram, _) => DATAGRAMS,
     }
+}
+
+/// The states that a packet leaves as they are; a bit each. Its protocol's: a UDP packet leaves none of
+/// TCP's, and the other way round.
+#[must_use]
+pub const fn lasting(segment: Segment) -> u32 {
+    let mut bits = 0;
+    let mut state = 1;
+    while state as usize <= COUNT {
+        let same_protocol = is_udp(state) == matches!(segment, Segment::Datagram);
+        if same_protocol && after(state, segment) == state {
+            bits |= 1 << state;
+        }
+        state += 1;
+    }
+    bits
 }
 
 /// Whether the state is of UDP.

@@ -36,22 +36,27 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
     if packet.is_fragment {
         tables.set_fragment(&first_fragment(packet), choice.real_server);
     }
-    let traffic = Traffic {
-        connections: u64::from(choice.begins),
-        packets: 1,
-        bytes: u64::from(packet.bytes),
-    };
-    Ok(Target { real_server: choice.real_server, reason: choice.reason, traffic })
+    Ok(Target::of(choice, packet))
+}
+
+impl Target {
+    #[inline(always)]
+    pub(super) fn of<A: Address>(choice: Choice, packet: &FlowPacket<A>) -> Self {
+        let Choice { real_server, begins, reason } = choice;
+        let bytes = u64::from(packet.bytes);
+        let traffic = Traffic { connections: u64::from(begins), packets: 1, bytes };
+        Self { real_server, reason, traffic }
+    }
 }
 
 /// Goes the long way: finds out what is to be done, chooses a real server if need be, and does it.
 /// Each step is called from here and none from another, so that their stacks do not add up.
 #[inline(always)]
-fn decide<T: Tables + FamilyTables<A>, A: Address>(
+pub(super) fn decide<T: Tables + FamilyTables<A>, A: Address>(
     packet: &FlowPacket<A>,
     tables: &T,
 ) -> Result<Choice, Fate> {
-    if !tables.is_vip(&A::vip(&packet.flow.key).to_v6()) {
+    if !tables.may_be_vip(A::fold(&packet.flow.key)) {
         return Err(Fate::PassedNoService);
     }
     let mut decided = Decided::from_word(tables.long_way(&packet.flow, packet.segment));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     abi::{Service, service_flags},
-    connections::{Entry, Inserted, state},
+    connections::{Entry, Inserted, Room, state},
     fate::Fate,
     flow::{Address, Flow},
     packet::transport::Segment,
@@ -27,7 +27,7 @@ pub fn long_way<T: Tables + FamilyTables<A>, A: Address>(
         return Decided::fate(Fate::PassedInactive).to_word();
     };
     let lookup = Lookup::new(flow, segment, tables, settings);
-    let decided = match lookup.find(Table::Established) {
+    let decided = match lookup.find_at_once(Table::Established) {
         Some(found) => known(&lookup, Place { found, table: Table::Established }),
         None => not_established(&lookup),
     };
@@ -79,7 +79,7 @@ fn known<T: Tables + FamilyTables<A>, A: Address>(
 /// A packet of no established connection: of a half-open one, or the first of all.
 #[inline(always)]
 fn not_established<T: Tables + FamilyTables<A>, A: Address>(lookup: &Lookup<'_, T, A>) -> Decided {
-    if let Some(found) = lookup.find(Table::HalfOpen) {
+    if let Some(found) = lookup.find_at_once(Table::HalfOpen) {
         let Entry { real_server, state, .. } = found.entry;
         let next = state::after(state, lookup.segment);
         return if state::is_half_open(next) || !lookup.serves(real_server) {
@@ -115,12 +115,48 @@ fn begin<T: Tables + FamilyTables<A>, A: Address>(
     lookup: &Lookup<'_, T, A>,
     service: &Service,
 ) -> Decided {
-    let one_packet = service.flags & service_flags::ONE_PACKET != 0;
-    if one_packet && lookup.segment == Segment::Datagram {
-        Decided::choose()
-    } else {
-        Decided::choose_and_record(lookup.template.state)
+    let remembered =
+        service.flags & service_flags::ONE_PACKET == 0 || lookup.segment != Segment::Datagram;
+    match (pick_at_once(lookup, service), remembered) {
+        (None, true) => Decided::choose_and_record(lookup.template.state),
+        (None, false) => Decided::choose(),
+        (Some(real_server), true) => record_beginning(lookup, real_server),
+        (Some(real_server), false) => begins(real_server),
     }
+}
+
+/// The real server of a new connection, if there is not much to choose: no persistence, no comparing, the
+/// scheduler is to be asked, and the first that it names takes connections.
+#[inline(always)]
+fn pick_at_once<T: Tables + FamilyTables<A>, A: Address>(
+    lookup: &Lookup<'_, T, A>,
+    service: &Service,
+) -> Option<u32> {
+    let Lookup { tables, settings, flow, .. } = lookup;
+    if service.persistence != 0 || tables.jiffies() > settings.scheduled_until {
+        return None;
+    }
+    let real_server = schedule::first_slot(service, *tables, flow)?;
+    let has_threshold = tables.load(real_server)?.upper_threshold != 0;
+    (!has_threshold || !tables.is_overloaded(real_server)).then_some(real_server)
+}
+
+/// Records a connection among the half-open ones, where there is always room.
+#[inline(always)]
+fn record_beginning<T: Tables + FamilyTables<A>, A: Address>(
+    lookup: &Lookup<'_, T, A>,
+    real_server: u32,
+) -> Decided {
+    let entry = Entry { real_server, ..lookup.template };
+    match lookup.record(entry, Table::HalfOpen, Room::None) {
+        Inserted::Present(other) => Decided::known(other.real_server),
+        Inserted::Recorded { .. } | Inserted::Full | Inserted::Busy => begins(real_server),
+    }
+}
+
+#[inline(always)]
+fn begins(real_server: u32) -> Decided {
+    Decided::begins(real_server).with(Decided::because(Reason::Scheduler, real_server))
 }
 
 /// Records a connection: among the half-open ones, or as one that is established.

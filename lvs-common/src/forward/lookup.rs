@@ -3,7 +3,7 @@
 use super::{FamilyTables, Table, Tables};
 use crate::{
     abi::{RealServer, Settings, real_server_state, tells},
-    connections::{self, Entry, Found, Hash, Inserted, Room, find_either, insert, state},
+    connections::{self, Entry, Found, Hash, Inserted, Room, find_either, state},
     flow::{Address, Flow},
     packet::transport::Segment,
 };
@@ -71,7 +71,7 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
     ) -> Self {
         let hash = A::hash(&flow.key, &settings.secrets);
         let state = state::after(state::FREE, segment);
-        let seen = (tables.jiffies() >> (settings.clock_shift & 31)) as u16;
+        let seen = tables.now(settings);
         let template = Entry { real_server: 0, seen, state, tag: hash.tag() };
         Self { flow, segment, hash, template, tables, settings }
     }
@@ -196,7 +196,7 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
         let (Some(first), Some(second)) = (self.first(table), self.second(table)) else {
             return Inserted::Busy;
         };
-        let inserted = insert(first, second, &self.flow.key, entry, room);
+        let inserted = self.tables.insert([first, second], &self.flow.key, entry, room);
         if let Inserted::Recorded { evicted } = inserted {
             recount(self.tables, evicted, entry);
             self.tell(table);

@@ -8,7 +8,7 @@ use crate::{
         FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
         TemplateKey, Traffic,
     },
-    connections::{Entry, Found, Room},
+    connections::{Entry, Found, Inserted, Room},
     fate::Fate,
     flow::{Address, Flow},
     packet::transport::Segment,
@@ -97,6 +97,11 @@ impl<T: Peekable> Tables for Peek<'_, T> {
     }
 
     #[inline(always)]
+    fn may_be_vip(&self, fold: u32) -> bool {
+        self.tables.may_be_vip(fold)
+    }
+
+    #[inline(always)]
     fn is_vip(&self, address: &[u8; 16]) -> bool {
         self.tables.is_vip(address)
     }
@@ -169,6 +174,12 @@ impl<T: Peekable + FamilyTables<A>, A: Address> FamilyTables<A> for Peek<'_, T> 
         _: impl Fn(Entry) -> Entry,
     ) -> Option<(Entry, Entry)> {
         None
+    }
+
+    /// As if it could not be had just now.
+    #[inline(always)]
+    fn insert(&self, _: [&Self::Bucket; 2], _: &A::Key, _: Entry, _: Room) -> Inserted {
+        Inserted::Busy
     }
 
     #[inline(always)]

@@ -17,16 +17,27 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     tables: &T,
 ) -> Result<Verdict, Fate> {
     let real_server = receiver(frame, target, tables)?;
-    ethernet::readdress(frame, real_server.mac, real_server.source_mac)
-        .ok_or(Fate::PassedMalformed)?;
+    address(frame, real_server).ok_or(Fate::PassedMalformed)?;
     if real_server.vlan != SAME_VLAN {
         ethernet::retag(frame, header, real_server.vlan as u16).ok_or(Fate::DroppedNoRoom)?;
     }
     tables.account(real_server.service, target.real_server, target.traffic);
-    if real_server.interface == tables.ingress() {
-        Ok(Verdict::Transmit)
+    Ok(leave(real_server, tables))
+}
+
+/// Addresses the frame to a real server: this is all that direct routing changes.
+#[inline(always)]
+pub(super) fn address<F: Frame + ?Sized>(frame: &mut F, to: &RealServer) -> Option<()> {
+    frame.write_words(0, to.macs())
+}
+
+/// How a frame leaves for a real server.
+#[inline(always)]
+pub(super) fn leave<T: Tables>(to: &RealServer, tables: &T) -> Verdict {
+    if to.interface == tables.ingress() {
+        Verdict::Transmit
     } else {
-        Ok(Verdict::Redirect(real_server.interface))
+        Verdict::Redirect(to.interface)
     }
 }
 
@@ -53,7 +64,10 @@ pub(super) fn receiver<'a, F: Frame + ?Sized, T: Tables>(
 /// its kernel has sent the packet on to who answers for it. A frame from this director has come
 /// back from another. Either would go round and round, so it ends here.
 #[inline(always)]
-fn check_loop<F: Frame + ?Sized>(frame: &F, real_server: &RealServer) -> Result<(), Fate> {
+pub(super) fn check_loop<F: Frame + ?Sized>(
+    frame: &F,
+    real_server: &RealServer,
+) -> Result<(), Fate> {
     let sender = ethernet::source(frame).ok_or(Fate::PassedMalformed)?;
     if sender == real_server.mac || sender == real_server.source_mac {
         return Err(Fate::DroppedLoop);

@@ -77,6 +77,12 @@ fn ethertype<F: Frame + ?Sized>(frame: &F, end: usize) -> Result<u16, Fate> {
     frame.read(end - 2).map(u16::from_be_bytes).ok_or(Fate::PassedMalformed)
 }
 
+/// The type of what follows an Ethernet header without tags.
+#[inline(always)]
+pub fn type_of_untagged<F: Frame + ?Sized>(frame: &F) -> Option<u16> {
+    frame.read(HEADER - 2).map(u16::from_be_bytes)
+}
+
 /// The MAC of who sent the frame.
 #[inline(always)]
 pub(crate) fn source<F: Frame + ?Sized>(frame: &F) -> Option<Mac> {

@@ -33,7 +33,7 @@ pub(crate) fn parse<F: Frame + ?Sized>(
     if first >> 4 != 4
         || header_length < HEADER
         || usize::from(total_length) < header_length
-        || frame.length() < offset + usize::from(total_length)
+        || !frame.holds(offset + usize::from(total_length))
     {
         return Err(Fate::PassedMalformed);
     }

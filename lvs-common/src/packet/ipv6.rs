@@ -36,7 +36,7 @@ pub(crate) fn parse<F: Frame + ?Sized>(
 ) -> Result<IpHeader<[u8; 16]>, Fate> {
     let [first, _, _, _, l0, l1, next, _] = frame.read(offset).ok_or(Fate::PassedMalformed)?;
     let bytes = HEADER + usize::from(u16::from_be_bytes([l0, l1]));
-    if first >> 4 != 6 || frame.length() < offset + bytes {
+    if first >> 4 != 6 || !frame.holds(offset + bytes) {
         return Err(Fate::PassedMalformed);
     }
     let extensions = walk(frame, offset + HEADER, next)?;

@@ -84,7 +84,7 @@ pub(crate) fn advertise<F: Frame + ?Sized>(
     let offset = frame.small(offset)?;
     let asker = ethernet::source(frame)?;
     let icmp = offset + ipv6::HEADER;
-    if frame.length() < icmp + LENGTH {
+    if !frame.holds(icmp + LENGTH) {
         // Too short for the answer: it grows, at its head, where there is room.
         let tags = frame.read::<10>(12)?;
         frame.grow(LENGTH - BARE)?;

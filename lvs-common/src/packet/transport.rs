@@ -63,8 +63,9 @@ pub(crate) fn parse<F: Frame + ?Sized>(
     }
 }
 
-/// The order is IPVS's (tcp_state_idx in net/netfilter/ipvs/ip_vs_proto_tcp.c).
-fn segment(flags: u8) -> Segment {
+/// What the flags of a TCP header say. The order is IPVS's (tcp_state_idx in net/netfilter/ipvs/ip_vs_proto_tcp.c).
+#[inline(always)]
+pub(crate) fn segment(flags: u8) -> Segment {
     if flags & RST != 0 {
         Segment::Reset
     } else if flags & (SYN | ACK) == SYN {

@@ -9,6 +9,7 @@ mod pins;
 mod read;
 mod sizes;
 mod told;
+mod vip_filter;
 
 use std::{
     io,
@@ -39,6 +40,7 @@ pub use told::{Change, Ring, Templates, Told};
 
 use load::{load_program, program, random_secrets, read_clock, share, take};
 use pins::{Found, Pins};
+use vip_filter::VipFilter;
 
 use super::{
     Clock, Dataplane, Lease, Limits, MapWrite, Tables,
@@ -93,6 +95,7 @@ pub struct BpfDataplane {
     real_servers: Array<MapData, Abi<abi::RealServer>>,
     slots: Array<MapData, u32>,
     vips: HashMap<MapData, [u8; 16], Abi<abi::Vip>>,
+    vip_filter: VipFilter,
     templates: HashMap<MapData, Abi<abi::TemplateKey>, Abi<abi::Template>>,
     interfaces: HashMap<MapData, u32, Abi<abi::Interface>>,
     devices: DevMapHash<MapData>,
@@ -182,6 +185,9 @@ impl BpfDataplane {
         // Whatever the lvsd before has left: nobody listens just now.
         store.tell(false, false);
         store.schedule_until(None);
+        let vips: HashMap<_, [u8; 16], Abi<abi::Vip>> = take(&mut ebpf, names::VIPS)?;
+        let held = vips.keys().collect::<Result<Vec<_>, _>>()?;
+        let vip_filter = VipFilter::new(take(&mut ebpf, names::VIP_FILTER)?, held.into_iter())?;
         Ok(Self {
             _settings: settings,
             lease,
@@ -189,7 +195,8 @@ impl BpfDataplane {
             services: take(&mut ebpf, names::SERVICES)?,
             real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
             slots: take(&mut ebpf, names::SLOTS)?,
-            vips: take(&mut ebpf, names::VIPS)?,
+            vips,
+            vip_filter,
             templates: take(&mut ebpf, names::TEMPLATES)?,
             interfaces: take(&mut ebpf, names::INTERFACES)?,
             devices: take(&mut ebpf, names::DEVICES)?,
@@ -326,9 +333,13 @@ impl Dataplane for BpfDataplane {
                 self.services.remove(&Abi(*key)).map_err(io::Error::other)
             }
             MapWrite::SetVip(address, vip) => {
+                self.vip_filter.add(*address)?;
                 self.vips.insert(address, Abi(*vip), 0).map_err(io::Error::other)
             }
-            MapWrite::RemoveVip(address) => self.vips.remove(address).map_err(io::Error::other),
+            MapWrite::RemoveVip(address) => {
+                self.vips.remove(address).map_err(io::Error::other)?;
+                self.vip_filter.remove(*address)
+            }
         }
     }
 

@@ -214,7 +214,12 @@ proptest! {
                     prop_assert!(host == before, "it has changed something: {explained:?}");
 
                     let (packets, connections) = counted(&host, &explained);
+                    let mut same = frame.clone();
                     let verdict = host.run(&mut frame);
+                    let mut other = before;
+                    prop_assert_eq!(other.run_the_whole_way(&mut same), verdict);
+                    prop_assert_eq!(&same, &frame);
+                    prop_assert!(other == host, "the shortcut does something else");
                     let (packets_after, connections_after) = counted(&host, &explained);
                     prop_assert_eq!(packets_after, packets + 1, "{:?}", explained);
                     match explained.fate() {

@@ -18,6 +18,7 @@ use lvs_common::{
     frame::Frame,
     packet::transport::Segment,
     schedule::{self, Best, Slots},
+    vip_filter,
 };
 use lvs_userspace::dataplane::Tables;
 
@@ -197,6 +198,10 @@ impl forward::Tables for HostTables {
         self.tables.services.get(key)
     }
 
+    fn may_be_vip(&self, fold: u32) -> bool {
+        self.tables.vips.keys().any(|vip| vip_filter::fold_of(*vip) == fold)
+    }
+
     fn is_vip(&self, address: &[u8; 16]) -> bool {
         self.tables.vips.contains_key(address)
     }
@@ -289,8 +294,14 @@ impl Frame for HostFrame<'_> {
         Some(())
     }
 
-    fn length(&self) -> usize {
-        self.0.len()
+    fn write_words<const N: usize>(&mut self, offset: usize, words: [u32; N]) -> Option<()> {
+        let bytes = self.0.get_mut(offset..)?;
+        *bytes.as_chunks_mut().0.first_chunk_mut::<N>()? = words.map(u32::to_ne_bytes);
+        Some(())
+    }
+
+    fn holds(&self, bytes: usize) -> bool {
+        bytes <= self.0.len()
     }
 
     fn grow(&mut self, bytes: usize) -> Option<()> {
@@ -301,6 +312,13 @@ impl Frame for HostFrame<'_> {
     fn shrink(&mut self, bytes: usize) -> Option<()> {
         self.0.drain(..bytes);
         Some(())
+    }
+}
+
+impl HostTables {
+    /// Without the shortcut.
+    pub fn run_the_whole_way(&self, frame: &mut Vec<u8>) -> Verdict {
+        forward::whole_way(&mut HostFrame(frame), self)
     }
 }
 

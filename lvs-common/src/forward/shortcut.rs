@@ -1,0 +1,82 @@
+//! The shortcut: frames with [plain](crate::packet::plain) headers, as nearly all have.
+//!
+//! One that belongs to an established connection, and leaves it as it is but for the time, needs nothing
+//! else than what is here; one for an address that is no VIP is passed here. The rest is decided as it is
+//! for every packet of a flow: there is but one policy, only the reading of headers is another.
+
+use super::{
+    FamilyTables, Table, Tables, Target, Verdict, check_active, flow, met,
+    send::{self, address, leave},
+};
+use crate::{
+    abi::{SAME_VLAN, Traffic, real_server_state},
+    connections::{Bucket as _, Entry, find_lasting, state},
+    fate::Fate,
+    flow::Address,
+    frame::Frame,
+    packet::{FlowPacket, ethernet, plain::PlainFamily},
+};
+
+/// Decides what becomes of a frame of an address family; `None` if its headers are not so plain.
+#[inline(always)]
+pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
+    frame: &mut F,
+    tables: &T,
+) -> Option<Verdict> {
+    let packet = A::plain(frame)?;
+    if !tables.may_be_vip(A::fold(&packet.flow.key)) {
+        return Some(met(Fate::PassedNoService, tables));
+    }
+    if let Some(verdict) = go_on(frame, &packet, tables) {
+        return Some(verdict);
+    }
+    let header = ethernet::Header { ethertype: A::ETHERTYPE, payload: ethernet::HEADER };
+    let target = flow::decide(&packet, tables).map(|choice| Target::of(choice, &packet));
+    Some(super::send(frame, header, target, tables))
+}
+
+/// Sends a frame where its connection goes, if there is nothing else to do.
+#[inline(always)]
+fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
+    frame: &mut F,
+    packet: &FlowPacket<A>,
+    tables: &T,
+) -> Option<Verdict> {
+    let real_server = goes_on_with(packet, tables)?;
+    let to = tables.real_server(real_server)?;
+    if to.state != real_server_state::READY || to.vlan != SAME_VLAN {
+        return None;
+    }
+    send::check_loop(frame, to).ok()?;
+    address(frame, to)?;
+    let traffic = Traffic { connections: 0, packets: 1, bytes: u64::from(packet.bytes) };
+    tables.account(to.service, real_server, traffic);
+    Some(leave(to, tables))
+}
+
+/// The real server of the established connection that a packet belongs to, and leaves as it is.
+#[inline(always)]
+fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
+    packet: &FlowPacket<A>,
+    tables: &T,
+) -> Option<u32> {
+    let key = &packet.flow.key;
+    let states = state::lasting(packet.segment);
+    let settings = tables.settings()?;
+    check_active(tables, settings).ok()?;
+    let hash = A::hash(key, &settings.secrets);
+    let n_buckets = tables.n_buckets(Table::Established, settings);
+    let mut bucket = tables.bucket(Table::Established, hash.first(n_buckets))?;
+    let mut found = find_lasting(bucket, key, hash.tag(), states);
+    if found.is_none() && bucket.has_overflowed() {
+        bucket = tables.bucket(Table::Established, hash.second(n_buckets))?;
+        found = find_lasting(bucket, key, hash.tag(), states);
+    }
+    let (way, entry) = found?;
+    let seen = tables.now(settings);
+    if entry.seen != seen {
+        // Whoever gets in the way has noted it, too.
+        bucket.swap(way, entry, Entry { seen, ..entry });
+    }
+    Some(entry.real_server)
+}
