@@ -93,7 +93,7 @@ pub trait Loads {
     /// its own, like [`FamilyTables::long_way`].
     fn is_overloaded(&self, real_server: u32) -> bool;
     /// [`schedule::compare`](crate::schedule::compare), in the same way.
-    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool;
+    fn compare(&self, slots: Slots, best: &mut Best) -> bool;
     /// Notes that it has reached its upper threshold, or passed its lower one.
     fn set_overloaded(&self, real_server: u32, overloaded: bool);
 }

@@ -9,7 +9,9 @@ pub const SLOTS: usize = 1 << 20;
 /// The most slots that one service may have; weights are scaled to fit beyond that. It is also the
 /// size of a Maglev table, and prime as that must be.
 pub const SLOTS_PER_SERVICE: usize = 65_537;
-/// The most real servers that a service may have whose scheduler compares them all.
+/// The most real servers that are compared for one connection.
+pub const COMPARED_AT_ONCE: u32 = 128;
+/// The most real servers that a service may have whose scheduler compares them.
 pub const COMPARED_REAL_SERVERS: u32 = 1_024;
 /// Connections of each address family that are remembered, unless the configuration says otherwise.
 pub const CONNECTIONS: u32 = 1 << 20;

@@ -6,7 +6,9 @@
 //! - rr, wrr: **turns**. The next slot is taken, and no slot twice, so that every sum-of-weights
 //!   connections in a row give each real server its weight, wherever they start.
 //! - sh, mh, dh: a **hash** of an address says which slot.
-//! - lc, wlc, sed, nq: each real server has one slot, and all are **compared**.
+//! - lc, wlc, sed, nq: each real server has one slot, and all are **compared**; of more than
+//!   [`COMPARED_AT_ONCE`] so many for each connection, the next ones for the next. With a thousand that
+//!   costs a tenth, and one that is idle gets an eighth of the new connections instead of all.
 
 use core::num::{NonZeroU32, NonZeroU64};
 
@@ -14,11 +16,13 @@ use crate::{
     abi::{Load, Service, scheduler},
     flow::{Address, Flow},
     forward::{Loads, Tables},
-    limits::COMPARED_REAL_SERVERS,
+    limits::COMPARED_AT_ONCE,
 };
 
 /// So many slots are tried when real servers have reached their upper threshold.
 const TRIES: u32 = 16;
+/// So many real servers are compared by one call.
+const COMPARED_IN_A_ROW: u32 = 16;
 
 /// The real server for the connection of a new flow, or `None` if there is none that takes one.
 #[inline(always)]
@@ -32,16 +36,11 @@ pub(crate) fn pick<T: Tables, A: Address>(
         scheduler::TURNS => by_turn(service, n, tables),
         scheduler::SOURCE => by_hash(service, n, tables, address_hash(A::client(&flow.key))),
         scheduler::DESTINATION => by_hash(service, n, tables, address_hash(A::vip(&flow.key))),
-        scheduler => {
-            match tables.least(Slots { first: service.first_slot, n: n.get(), scheduler }) {
-                0 => None,
-                index => Some(index),
-            }
-        }
+        _ => by_comparing(service, n, tables),
     }
 }
 
-/// The real server of the first slot that a connection may have, of the schedulers that go by slots.
+/// The real server of the first slot that is tried, of the schedulers that do not compare.
 #[inline(always)]
 pub(crate) fn first_slot<T: Tables, A: Address>(
     service: &Service,
@@ -99,6 +98,18 @@ fn by_hash<T: Tables>(service: &Service, n: NonZeroU32, tables: &T, hash: u32) -
     None
 }
 
+#[inline(always)]
+fn by_comparing<T: Tables>(service: &Service, n: NonZeroU32, tables: &T) -> Option<u32> {
+    let Service { first_slot, scheduler, .. } = *service;
+    let slots = Slots { first: first_slot, n: n.get(), scheduler };
+    let slots =
+        if slots.n > COMPARED_AT_ONCE { slots.some(tables.take_turn(service.id)?) } else { slots };
+    match tables.least(slots) {
+        0 => None,
+        index => Some(index),
+    }
+}
+
 /// A hash of an address that is the same on every director, so that they agree without a word.
 #[inline(always)]
 fn address_hash<A: Address>(address: A) -> u32 {
@@ -122,9 +133,23 @@ pub struct Slots {
     pub scheduler: u32,
 }
 
+impl Slots {
+    /// Those of too many that are compared in this turn.
+    #[inline(always)]
+    #[must_use]
+    pub fn some(self, turn: u64) -> Self {
+        let groups = self.n.div_ceil(COMPARED_AT_ONCE);
+        let group = NonZeroU64::new(groups.into()).map_or(0, |groups| (turn % groups) as u32);
+        // The last group is as large as the others: what is in two of them is looked at twice as often.
+        let from = (group * COMPARED_AT_ONCE).min(self.n.saturating_sub(COMPARED_AT_ONCE));
+        let n = self.n.min(COMPARED_AT_ONCE);
+        Self { first: self.first + from, n, ..self }
+    }
+}
+
 /// The best of the real servers that were compared so far.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Best {
     cost: u64,
     weight: u32,
@@ -135,28 +160,51 @@ pub struct Best {
 /// The one that a comparing scheduler takes: the first of those with the least cost for their
 /// weight; 0 if there is none.
 pub fn least<T: Loads>(slots: Slots, tables: &T) -> u32 {
-    let mut best = Best::default();
-    for slot in 0..COMPARED_REAL_SERVERS {
-        if slot >= slots.n || tables.compare(slots.first + slot, slots.scheduler, &mut best) {
+    let mut best = Best { cost: 1, weight: 0, index: 0 };
+    for some in 0..COMPARED_AT_ONCE / COMPARED_IN_A_ROW {
+        let before = some * COMPARED_IN_A_ROW;
+        if before >= slots.n {
+            break;
+        }
+        let rest = Slots { first: slots.first + before, n: slots.n - before, ..slots };
+        if tables.compare(rest, &mut best) {
             break;
         }
     }
     best.index
 }
 
-/// Compares the real server of a slot with the best so far; says whether no other can be better.
-pub fn compare<T: Loads>(slot: u32, scheduler: u32, best: &mut Best, tables: &T) -> bool {
+/// Compares the real servers of the first few slots with the best so far; says whether no other can be
+/// better.
+///
+/// A few, because in the program this is a function: a call for each costs more than to compare it.
+#[inline(always)]
+pub fn compare<T: Loads>(slots: Slots, best: &mut Best, tables: &T) -> bool {
+    for slot in 0..COMPARED_IN_A_ROW {
+        if slot >= slots.n {
+            break;
+        }
+        if compare_one(slots.first + slot, slots.scheduler, best, tables) {
+            return true;
+        }
+    }
+    false
+}
+
+#[inline(always)]
+fn compare_one<T: Loads>(slot: u32, scheduler: u32, best: &mut Best, tables: &T) -> bool {
     let Some(index) = tables.slot(slot) else { return true };
     let Some(load) = tables.load(index) else { return true };
-    if load.weight == 0 || is_over_threshold(tables, index, &load) {
+    if is_over_threshold(tables, index, &load) {
         return false;
     }
     let cost = cost(scheduler, &load);
-    let weight = if scheduler == scheduler::LEAST { 1 } else { load.weight };
-    let idle = cost == 0 && scheduler == scheduler::NEVER_QUEUE;
-    // cost / weight < least / its weight, without a division, as IPVS does it.
+    let weight = if scheduler == scheduler::LEAST { load.weight.min(1) } else { load.weight };
+    let idle = cost == 0 && scheduler == scheduler::NEVER_QUEUE && weight > 0;
+    // cost / weight < least / its weight, without a division, as IPVS does it. With weight 0 it never is; the
+    // first of all is 1 / 0.
     let better = cost * u64::from(best.weight) < best.cost * u64::from(weight);
-    if idle || better || best.index == 0 {
+    if idle || better {
         *best = Best { cost, weight, index };
     }
     idle

@@ -116,10 +116,10 @@ pub(crate) extern "C" fn lvs_least(first: u32, n: u32, scheduler: u32) -> u32 {
 /// [`schedule::compare`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn lvs_compare(slot: u32, scheduler: u32, best: *mut Best) -> u32 {
+pub(crate) extern "C" fn lvs_compare(first: u32, n: u32, scheduler: u32, best: *mut Best) -> u32 {
     // SAFETY: the verifier has seen that every caller gives one, which nobody else has.
     let Some(best) = (unsafe { best.as_mut() }) else { return 1 };
-    u32::from(schedule::compare(slot, scheduler, best, &MapLoads))
+    u32::from(schedule::compare(Slots { first, n, scheduler }, best, &MapLoads))
 }
 
 /// [`schedule::is_overloaded`].
@@ -132,11 +132,16 @@ pub(crate) extern "C" fn lvs_is_overloaded(real_server: u32) -> u32 {
 /// [`schedule::compare`] of a [`Peek`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) extern "C" fn lvs_peek_compare(slot: u32, scheduler: u32, best: *mut Best) -> u32 {
+pub(crate) extern "C" fn lvs_peek_compare(
+    first: u32,
+    n: u32,
+    scheduler: u32,
+    best: *mut Best,
+) -> u32 {
     // SAFETY: the verifier has seen that every caller gives one, which nobody else has.
     let Some(best) = (unsafe { best.as_mut() }) else { return 1 };
     let maps = BpfMaps::without_packet();
-    u32::from(schedule::compare(slot, scheduler, best, &Peek::new(&maps)))
+    u32::from(schedule::compare(Slots { first, n, scheduler }, best, &Peek::new(&maps)))
 }
 
 /// [`schedule::least`] of a [`Peek`].

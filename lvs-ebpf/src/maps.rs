@@ -196,8 +196,8 @@ impl Loads for MapLoads {
     }
 
     #[inline(always)]
-    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
-        long_way::lvs_compare(slot, scheduler, best) != 0
+    fn compare(&self, slots: Slots, best: &mut Best) -> bool {
+        long_way::lvs_compare(slots.first, slots.n, slots.scheduler, best) != 0
     }
 
     #[inline(always)]
@@ -226,8 +226,8 @@ impl Loads for BpfMaps<'_> {
     }
 
     #[inline(always)]
-    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
-        MapLoads.compare(slot, scheduler, best)
+    fn compare(&self, slots: Slots, best: &mut Best) -> bool {
+        MapLoads.compare(slots, best)
     }
 
     #[inline(always)]
@@ -373,8 +373,8 @@ impl Peekable for BpfMaps<'_> {
     }
 
     #[inline(always)]
-    fn peek_compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
-        long_way::lvs_peek_compare(slot, scheduler, best) != 0
+    fn peek_compare(&self, slots: Slots, best: &mut Best) -> bool {
+        long_way::lvs_peek_compare(slots.first, slots.n, slots.scheduler, best) != 0
     }
 
     #[inline(always)]

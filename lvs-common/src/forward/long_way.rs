@@ -125,8 +125,8 @@ fn begin<T: Tables + FamilyTables<A>, A: Address>(
     }
 }
 
-/// The real server of a new connection, if there is not much to choose: no persistence, no comparing, the
-/// scheduler is to be asked, and the first that it names takes connections.
+/// The real server of a new connection, if there is not much to choose: no persistence, a scheduler that
+/// does not compare is to be asked, and the first that it names takes connections.
 #[inline(always)]
 fn pick_at_once<T: Tables + FamilyTables<A>, A: Address>(
     lookup: &Lookup<'_, T, A>,

@@ -23,7 +23,7 @@ pub trait Peekable: Tables {
     /// [`is_overloaded`](crate::schedule::is_overloaded) of a [`Peek`] at these tables.
     fn peek_overloaded(&self, real_server: u32) -> bool;
     /// [`compare`](crate::schedule::compare) of a [`Peek`] at these tables.
-    fn peek_compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool;
+    fn peek_compare(&self, slots: Slots, best: &mut Best) -> bool;
     /// [`least`](crate::schedule::least) of a [`Peek`] at these tables.
     fn peek_least(&self, slots: Slots) -> u32;
 }
@@ -62,8 +62,8 @@ impl<T: Peekable> Loads for Peek<'_, T> {
     }
 
     #[inline(always)]
-    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
-        self.tables.peek_compare(slot, scheduler, best)
+    fn compare(&self, slots: Slots, best: &mut Best) -> bool {
+        self.tables.peek_compare(slots, best)
     }
 
     #[inline(always)]

@@ -166,8 +166,8 @@ impl forward::Loads for HostTables {
         schedule::is_overloaded(self, real_server)
     }
 
-    fn compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
-        schedule::compare(slot, scheduler, best, self)
+    fn compare(&self, slots: Slots, best: &mut Best) -> bool {
+        schedule::compare(slots, best, self)
     }
 
     fn set_overloaded(&self, real_server: u32, overloaded: bool) {
@@ -267,8 +267,8 @@ impl forward::Peekable for HostTables {
         schedule::is_overloaded(&Peek::new(self), real_server)
     }
 
-    fn peek_compare(&self, slot: u32, scheduler: u32, best: &mut Best) -> bool {
-        schedule::compare(slot, scheduler, best, &Peek::new(self))
+    fn peek_compare(&self, slots: Slots, best: &mut Best) -> bool {
+        schedule::compare(slots, best, &Peek::new(self))
     }
 
     fn peek_least(&self, slots: Slots) -> u32 {
