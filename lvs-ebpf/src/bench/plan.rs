@@ -25,10 +25,8 @@ pub(crate) struct Plan {
     /// Numbers are multiplied by it; then their lowest 16 bits are added to the port, the next 32 to
     /// the address. Odd, and they are all different.
     pub(crate) multiplier: u64,
-    /// The frame from its 22nd byte on, for [`kind::BODY`]: there is what an answer changes.
-    pub(crate) body: [u32; 5],
-    /// Nothing.
-    pub(crate) reserved: u32,
+    /// The frame from its byte 20 on, for [`kind::BODY`]: there is what an answer changes.
+    pub(crate) body: [u32; 6],
 }
 
 /// What is written past the MACs.

@@ -74,7 +74,11 @@ fn write(frame: &mut XdpFrame<'_>) -> Option<()> {
             frame.write(34, address)?;
             frame.write(54, port)
         }
-        kind::BODY => frame.write::<20>(22, bytes(plan.body)),
+        kind::BODY => {
+            let [a, b, c, d, e, rest] = plan.body;
+            frame.write::<20>(20, bytes([a, b, c, d, e]))?;
+            frame.write(40, rest.to_ne_bytes())
+        }
         kind::MACS => Some(()),
         _ => None,
     }
