@@ -14,6 +14,7 @@ mod frames;
 mod goal;
 mod machine;
 mod measure;
+mod memory;
 mod ours;
 #[path = "../../../lvs-ebpf/src/bench/plan.rs"]
 mod plan;

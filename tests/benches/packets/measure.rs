@@ -64,7 +64,7 @@ impl Measure {
 
     /// Fills the tables with what a group needs there.
     fn prepare(&mut self, group: &Group) -> Result<()> {
-        self.ours.forget()?;
+        self.ours.forget();
         for (stream, flows) in &group.open {
             let plans = [
                 Plan { alternates: 1, ..stream.known(*flows, flags::SYN) },
@@ -106,11 +106,11 @@ impl Measure {
                 self.forwarded(0, PACKETS, |ours| ours.show([plan, plan], &stream.frame, PACKETS))
             }
             Packets::First { stream, count } => {
-                self.ours.forget()?;
+                self.ours.forget();
                 self.begin(stream, flags::SYN, *count)
             }
             Packets::Second { stream, count } => {
-                self.ours.forget()?;
+                self.ours.forget();
                 let first = self.next;
                 self.begin(stream, flags::SYN, *count)?;
                 let plan = stream.new_ones(first, flags::ACK);
