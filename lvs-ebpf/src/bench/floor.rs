@@ -102,7 +102,7 @@ fn begin(frame: &mut XdpFrame<'_>) -> Option<()> {
 fn parse(frame: &XdpFrame<'_>) -> Option<Key> {
     let ethertype = u16::from_be_bytes(frame.read(12)?);
     // IPv4 without options, and TCP.
-    let [first, fragment, protocol, source, destination, ports, ..] = frame.read_words::<10>(14)?;
+    let [first, fragment, protocol, source, destination, ports] = frame.read_words::<6>(14)?;
     let protocol = protocol.to_ne_bytes()[1];
     let is_fragment = u32::from_be(fragment) & 0x3fff != 0;
     if ethertype != 0x0800 || first.to_ne_bytes()[0] != 0x45 || is_fragment || protocol != 6 {

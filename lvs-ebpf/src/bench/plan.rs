@@ -12,9 +12,11 @@ pub(crate) struct Plan {
     /// The last four bytes of the address of the client with number 0, in host order.
     pub(crate) address: u32,
     /// Its port, in host order.
-    pub(crate) port: u32,
-    /// The flags of TCP.
-    pub(crate) flags: u32,
+    pub(crate) port: u16,
+    /// The port that packets go to, as it lies in the frame.
+    pub(crate) to_port: [u8; 2],
+    /// The word of TCP's header that has the flags, as it lies in the frame.
+    pub(crate) flags: [u8; 4],
     /// 1 if every other packet is of the second plan, 0 if there is only this one.
     pub(crate) alternates: u32,
     /// The number of the first packet.

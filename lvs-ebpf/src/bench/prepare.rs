@@ -54,25 +54,29 @@ fn write(frame: &mut XdpFrame<'_>) -> Option<()> {
     frame.write::<12>(0, bytes(plan.macs))?;
     let number = (plan.first.wrapping_add(number) & plan.mask).wrapping_mul(plan.multiplier);
     let address = plan.address.wrapping_add((number >> 16) as u32).to_be_bytes();
-    let port = (plan.port as u16).wrapping_add(number as u16).to_be_bytes();
+    let [a, b] = plan.port.wrapping_add(number as u16).to_be_bytes();
+    let [c, d] = plan.to_port;
+    // Whole words, as programs read them: the processor waits when a word is read of which only a part was
+    // just written, and no packet from a network card would have it wait.
+    let ports = [a, b, c, d];
     match plan.kind {
         kind::TCP => {
             frame.write(26, address)?;
-            frame.write(34, port)?;
-            frame.write(47, [plan.flags as u8])
+            frame.write(34, ports)?;
+            frame.write(46, plan.flags)
         }
         kind::TCP_V6 => {
             frame.write(34, address)?;
-            frame.write(54, port)?;
-            frame.write(67, [plan.flags as u8])
+            frame.write(54, ports)?;
+            frame.write(66, plan.flags)
         }
         kind::UDP => {
             frame.write(26, address)?;
-            frame.write(34, port)
+            frame.write(34, ports)
         }
         kind::UDP_V6 => {
             frame.write(34, address)?;
-            frame.write(54, port)
+            frame.write(54, ports)
         }
         kind::BODY => {
             let [a, b, c, d, e, rest] = plan.body;

@@ -52,7 +52,7 @@ pub(crate) enum Packets {
     /// Of so many flows that are known, in turn.
     Known { stream: Stream, flows: u64 },
     /// Each of a new flow, whatever the tables hold.
-    New { stream: Stream, flags: u32, begin: bool },
+    New { stream: Stream, flags: u8, begin: bool },
     /// So many SYNs or datagrams of new flows, when nothing else is known.
     First { stream: Stream, count: u32 },
     /// The ACKs after that.
@@ -123,6 +123,7 @@ fn floors() -> Group {
     };
     let mut cases = vec![
         floor("empty program: XDP_PASS", None, Floor::Pass),
+        floor("empty program, each packet made anew", None, Floor::PassPrepared),
         floor("empty program: XDP_TX", None, Floor::Tx),
         floor("swap MACs", None, Floor::Swap),
     ];

@@ -15,6 +15,8 @@ use crate::{
 pub(crate) enum Floor {
     /// Returns `XDP_PASS`; what a test run costs by itself.
     Pass,
+    /// The same, with packets made anew: what that costs.
+    PassPrepared,
     /// Returns `XDP_TX`.
     Tx,
     /// Swaps the MACs.
@@ -29,6 +31,7 @@ impl fmt::Display for Floor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pass => write!(f, "XDP_PASS"),
+            Self::PassPrepared => write!(f, "XDP_PASS, made anew"),
             Self::Tx => write!(f, "XDP_TX"),
             Self::Swap => write!(f, "swap MACs"),
             Self::Lookup(flows) => write!(f, "F({flows})"),
@@ -48,6 +51,7 @@ const MOST: u64 = 524_288;
 
 /// All of them.
 pub(crate) struct Floors {
+    empty: Bench,
     small: Bench,
     large: Bench,
     full: Bench,
@@ -60,6 +64,7 @@ impl Floors {
     /// Loads them, and fills their tables.
     pub(crate) fn load() -> Result<Self> {
         let mut floors = Self {
+            empty: Bench::load(1)?,
             small: Bench::load(SMALL)?,
             large: Bench::load(LARGE)?,
             full: Bench::load(FULL)?,
@@ -72,6 +77,7 @@ impl Floors {
             show(bench, plan, &floors.stream.frame, flows as u32)?;
             bench.aim_at("floor")?;
         }
+        floors.empty.aim_at("pass")?;
         floors.full.aim_at("floor_insert")?;
         floors.run(Floor::Insertion, 2 * FULL)?;
         Ok(floors)
@@ -86,9 +92,15 @@ impl Floors {
             Ok(run.ns)
         };
         match floor {
-            Floor::Pass => alone(&mut self.small, "pass", action::PASS),
-            Floor::Tx => alone(&mut self.small, "tx", action::TX),
-            Floor::Swap => alone(&mut self.small, "swap", action::TX),
+            Floor::Pass => alone(&mut self.empty, "pass", action::PASS),
+            Floor::PassPrepared => {
+                let plan = self.stream.known(MOST, flags::ACK);
+                let Run { ns, action } = self.empty.show([plan, plan], frame, packets)?;
+                ensure!(action == action::PASS, "pass returned {action}");
+                Ok(ns)
+            }
+            Floor::Tx => alone(&mut self.empty, "tx", action::TX),
+            Floor::Swap => alone(&mut self.empty, "swap", action::TX),
             Floor::Lookup(flows) => {
                 let bench = if flows <= MOST_IN_SMALL { &mut self.small } else { &mut self.large };
                 show(bench, self.stream.known(flows, flags::ACK), frame, packets)

@@ -18,6 +18,8 @@ const PACKETS: u32 = 1_000_000;
 const SLOW_PACKETS: u32 = 300_000;
 /// So many SYNs fill the table of half-open connections.
 const FLOOD: u32 = 400_000;
+/// So often what is subtracted is measured in turn with what it is taken from.
+const TURNS: u32 = 5;
 /// Flows with numbers below are known when they should be.
 const NEW_ONES: u64 = 1 << 24;
 
@@ -116,15 +118,7 @@ impl Measure {
                 let plan = stream.new_ones(first, flags::ACK);
                 self.forwarded(0, *count, |ours| ours.show([plan, plan], &stream.frame, *count))
             }
-            Packets::Besieged { stream, flows, flood } => {
-                let alone = self.begin(flood, flags::SYN, SLOW_PACKETS)?;
-                let half = PACKETS / 2;
-                let known = Plan { alternates: 1, ..stream.known(*flows, flags::ACK) };
-                let plans = [known, self.new_ones(flood, flags::SYN, half)];
-                let both =
-                    self.forwarded(half, PACKETS, |ours| ours.show(plans, &stream.frame, PACKETS))?;
-                Ok(2.0 * both - alone)
-            }
+            Packets::Besieged { stream, flows, flood } => self.besieged(stream, *flows, flood),
             Packets::Passed { frame, fate } => {
                 self.met(*fate, action::PASS, |ours| ours.run(frame, PACKETS))
             }
@@ -146,13 +140,28 @@ impl Measure {
         self.forwarded(0, PACKETS, |ours| ours.show([plan, plan], &stream.frame, PACKETS))
     }
 
+    /// Packets of known connections in turn with those of a flood. What both take is measured in turn with
+    /// what the flood takes alone, so that the latter can be taken off.
+    fn besieged(&mut self, stream: &Stream, flows: u64, flood: &Stream) -> Result<f64> {
+        let (mut both, mut alone) = (0.0, 0.0);
+        for _ in 0..TURNS {
+            alone += self.begin(flood, flags::SYN, SLOW_PACKETS / 2)?;
+            let known = Plan { alternates: 1, ..stream.known(flows, flags::ACK) };
+            let plans = [known, self.new_ones(flood, flags::SYN, SLOW_PACKETS / 2)];
+            both += self.forwarded(SLOW_PACKETS / 2, SLOW_PACKETS, |ours| {
+                ours.show(plans, &stream.frame, SLOW_PACKETS)
+            })?;
+        }
+        Ok((2.0 * both - alone) / f64::from(TURNS))
+    }
+
     /// Packets that each begin a connection.
-    fn begin(&mut self, stream: &Stream, flags: u32, packets: u32) -> Result<f64> {
+    fn begin(&mut self, stream: &Stream, flags: u8, packets: u32) -> Result<f64> {
         let plan = self.new_ones(stream, flags, packets);
         self.forwarded(packets, packets, |ours| ours.show([plan, plan], &stream.frame, packets))
     }
 
-    fn new_ones(&mut self, stream: &Stream, flags: u32, packets: u32) -> Plan {
+    fn new_ones(&mut self, stream: &Stream, flags: u8, packets: u32) -> Plan {
         let plan = stream.new_ones(self.next, flags);
         self.next += u64::from(packets);
         plan
