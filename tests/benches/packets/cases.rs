@@ -226,6 +226,7 @@ fn others() -> Group {
         |name, frame, fate| case(name, Packets::Answered { frame, fate }).beside(Floor::Lookup(1));
     let forward = |name, frame| case(name, Packets::Forwarded { frame }).beside(Floor::Lookup(1));
     let [first, later] = fragments(1001, port::WRR, 501);
+    let [first_v6, later_v6] = v6::fragments(1001, port::WRR, 501);
     let segment = |flags| frames::tcp(1000, port::WRR, flags);
     let cases = vec![
         pass("not ours", frames::tcp_to(OTHER, 1000, port::NONE, ACK, b""), Fate::PassedNoService),
@@ -240,7 +241,11 @@ fn others() -> Group {
         answer("ARP for a VIP", frames::arp(1, world::VIP), Fate::AnsweredArp),
         answer("echo request for a VIP", ping(world::VIP), Fate::AnsweredEcho),
         forward("ICMP error of a connection", icmp_error(3, 4, 6, 1000, port::WRR)),
+        forward("ICMPv6 error of a connection", v6::icmp_error(2, 0, 6, 1000, port::WRR)),
         forward("later fragment", later),
+        forward("later fragment, IPv6", later_v6),
     ];
-    Group { frames: vec![segment(SYN), segment(ACK), first], ..group(cases) }
+    let segment_v6 = |flags| v6::tcp(1000, port::WRR, flags);
+    let known = [segment(SYN), segment(ACK), segment_v6(SYN), segment_v6(ACK)];
+    Group { frames: [&known[..], &[first, first_v6]].concat(), ..group(cases) }
 }

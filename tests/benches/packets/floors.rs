@@ -8,6 +8,7 @@ use crate::{
     bench::{Bench, Run, action},
     plan::Plan,
     stream::{Stream, flags},
+    table::with_commas,
 };
 
 /// A program to compare with.
@@ -34,7 +35,7 @@ impl fmt::Display for Floor {
             Self::PassPrepared => write!(f, "XDP_PASS, made anew"),
             Self::Tx => write!(f, "XDP_TX"),
             Self::Swap => write!(f, "swap MACs"),
-            Self::Lookup(flows) => write!(f, "F({flows})"),
+            Self::Lookup(flows) => write!(f, "F({})", with_commas(*flows)),
             Self::Insertion => write!(f, "I"),
         }
     }

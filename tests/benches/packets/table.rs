@@ -83,11 +83,11 @@ fn place(results: &Results) -> String {
     )
 }
 
-/// With commas: 524,288.
 fn flows(row: &Row) -> String {
     row.flows.map_or_else(String::new, with_commas)
 }
 
+/// In groups of three.
 pub(crate) fn with_commas(number: u64) -> String {
     match number {
         0..1000 => number.to_string(),

@@ -5,14 +5,14 @@ use std::fmt::{self, Write as _};
 /// Colours by what they are for, on a light page and on a dark one.
 const STYLE: &str = "
   .page { fill: #fcfcfb } .ink { fill: #0b0b0b } .faint { fill: #52514e }
-  .grid { stroke: #e1e0d9 } .axis { stroke: #a5a39b } .range { stroke: #52514e }
+  .grid { stroke: #e1e0d9 } .axis { stroke: #a5a39b } .range { stroke: #0b0b0b; stroke-width: 1.5 }
   .first { fill: #2a78d6 } .second { fill: #0f8f62 } .floor { fill: #8c8a83 }
   .line { stroke-width: 2; stroke-linejoin: round }
   .line.first { stroke: #2a78d6 } .line.second { stroke: #0f8f62 }
   .line.floor { stroke: #8c8a83; stroke-dasharray: 6 4 }
   @media (prefers-color-scheme: dark) {
     .page { fill: #1a1a19 } .ink { fill: #ffffff } .faint { fill: #c3c2b7 }
-    .grid { stroke: #2f2f2c } .axis { stroke: #6d6b64 } .range { stroke: #c3c2b7 }
+    .grid { stroke: #2f2f2c } .axis { stroke: #6d6b64 } .range { stroke: #ffffff }
     .first { fill: #4a94ea } .second { fill: #25b383 } .floor { fill: #98968e }
     .line.first { stroke: #4a94ea } .line.second { stroke: #25b383 } .line.floor { stroke: #98968e }
   }
