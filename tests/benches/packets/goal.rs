@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// The most that it may be.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
     /// So many times what it is compared with.
     Ratio(f64),
@@ -29,11 +30,5 @@ impl fmt::Display for Goal {
             Self::Ratio(most) => write!(f, "<= {most}"),
             Self::Nanoseconds(most) => write!(f, "<= {most} ns"),
         }
-    }
-}
-
-impl Serialize for Goal {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
