@@ -23,6 +23,15 @@ pub(crate) struct Options {
     /// Write the results to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Put the table of what packets cost into this file, in the place of the one that is there
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Draw what packets cost, and leave the pictures there
+    #[arg(long, value_name = "DIRECTORY")]
+    plots: Option<PathBuf>,
+    /// Fail if packets cost more than they should
+    #[arg(long)]
+    check: bool,
     /// How often each event of a failover happens; 3 if left out
     #[arg(long, value_name = "N")]
     runs: Option<u64>,
@@ -47,11 +56,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         options.what == What::Failover || (options.runs.is_none() && !options.here),
         "--runs and --here are for failover",
     );
+    ensure!(
+        options.what == What::Packets
+            || (options.markdown.is_none() && options.plots.is_none() && !options.check),
+        "--markdown, --plots and --check are for packets",
+    );
     let mut cargo = sh::cargo(["bench", "--package", "lvs-tests"]);
     let mut arguments = Vec::new();
     // cargo runs the benchmark in the directory of its package.
-    let json = options.json.as_ref().map(|file| env::current_dir().map(|it| it.join(file)));
-    let json = json.transpose()?;
+    let here = env::current_dir()?;
+    let json = options.json.as_ref().map(|file| here.join(file));
     let mut written = json.clone();
     match options.what {
         What::Packets => {
@@ -59,6 +73,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             // All the time goes by in the kernel, so nothing is gained by optimising the rest.
             cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "packets"]);
             privilege::run_by_root(&mut cargo);
+            let places = [("--markdown", &options.markdown), ("--plots", &options.plots)];
+            for (option, place) in places {
+                let place = place.iter().map(|place| here.join(place).display().to_string());
+                arguments.extend(place.flat_map(|place| [option.to_owned(), place]));
+            }
+            arguments.extend(options.check.then(|| "--check".to_owned()));
         }
         What::Checks => {
             cargo.args(["--bench", "checks"]);

@@ -16,10 +16,19 @@ pub(crate) fn target() -> &'static str {
     if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" }
 }
 
-/// Builds the BPF program and gives the place of the object.
-pub(crate) fn build(toolchain: Toolchain) -> Result<PathBuf> {
+/// What the toolchain has built.
+pub(crate) struct Objects {
+    /// The BPF program.
+    pub(crate) program: PathBuf,
+    /// The programs that it is measured against.
+    pub(crate) bench: PathBuf,
+}
+
+/// Builds the BPF program, and those for benchmarks.
+pub(crate) fn build(toolchain: Toolchain) -> Result<Objects> {
     sh::run(&mut cargo(toolchain, &["build", "--release"])?)?;
-    Ok(target_dir().join(target()).join("release/lvs-xdp"))
+    let directory = target_dir().join(target()).join("release");
+    Ok(Objects { program: directory.join("lvs-xdp"), bench: directory.join("lvs-bench") })
 }
 
 /// Lints the BPF program, warnings as errors.

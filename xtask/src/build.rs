@@ -23,7 +23,10 @@ pub(crate) fn run(options: &Options) -> Result<PathBuf> {
     // Already done, by the one who has called sudo.
     if !privilege::is_elevated() {
         let toolchain = setup::run()?;
-        install(&bpf::build(toolchain)?, &sh::root().join("target/bpf/lvs-xdp.o"))?;
+        let objects = bpf::build(toolchain)?;
+        install(&objects.program, &sh::root().join("target/bpf/lvs-xdp.o"))?;
+        // Not beside it: lvs-userspace watches that directory.
+        install(&objects.bench, &sh::root().join("target/bpf-bench/lvs-bench.o"))?;
         let mut userspace = sh::cargo(["build", "--package", "lvs-userspace"]);
         sh::run(userspace.args(options.release.then_some("--release")))?;
     }

@@ -1,0 +1,135 @@
+//! What a packet costs at least.
+//!
+//! No load balancer that remembers connections in a map of the kernel is cheaper than [`floor`]: it
+//! reads the headers, finds the flow in an LRU hash map, writes both MACs, counts, and sends the frame
+//! back. Nothing else is looked up, and nothing can go wrong.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, xdp_action},
+    btf_maps::{LruHashMap, PerCpuArray},
+    macros::{btf_map, xdp},
+    programs::XdpContext,
+};
+use lvs_common::frame::Frame as _;
+
+use crate::frame::{Length, XdpFrame};
+
+/// Names a flow.
+#[repr(C)]
+pub(crate) struct Key {
+    source: u32,
+    destination: u32,
+    ports: u32,
+    protocol: u32,
+}
+
+/// Both MACs that packets of a flow leave with, as they lie in the frame.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Way {
+    macs: [u32; 3],
+    reserved: u32,
+}
+
+#[repr(C)]
+pub(crate) struct Traffic {
+    packets: u64,
+    bytes: u64,
+}
+
+/// Its size is set when it is loaded.
+#[btf_map]
+static FLOWS: LruHashMap<Key, Way, 65_536> = LruHashMap::new();
+#[btf_map]
+static TRAFFIC: PerCpuArray<Traffic, 1> = PerCpuArray::new();
+
+/// Passes the frame: what a test run costs by itself.
+#[xdp(frags)]
+pub(crate) fn pass(_context: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+/// Sends the frame back as it is.
+#[xdp(frags)]
+pub(crate) fn tx(_context: XdpContext) -> u32 {
+    xdp_action::XDP_TX
+}
+
+/// Sends the frame back to where it came from.
+#[xdp(frags)]
+pub(crate) fn swap(context: XdpContext) -> u32 {
+    let mut frame = XdpFrame::new(&context, Length::Linear);
+    let Some([a, b, c]) = frame.read_words(0) else { return xdp_action::XDP_ABORTED };
+    let swapped = [b >> 16 | c << 16, c >> 16 | a << 16, a >> 16 | b << 16];
+    finish(write_macs(&mut frame, swapped))
+}
+
+/// Sends the frame where its flow goes; it has to be known.
+#[xdp(frags)]
+pub(crate) fn floor(context: XdpContext) -> u32 {
+    let mut frame = XdpFrame::new(&context, Length::Linear);
+    finish(forward(&mut frame))
+}
+
+/// The same, for a flow that is new.
+#[xdp(frags)]
+pub(crate) fn floor_insert(context: XdpContext) -> u32 {
+    let mut frame = XdpFrame::new(&context, Length::Linear);
+    finish(begin(&mut frame))
+}
+
+#[inline(always)]
+fn forward(frame: &mut XdpFrame<'_>) -> Option<()> {
+    let key = parse(frame)?;
+    // SAFETY: the words are read once; should the place be given to another flow meanwhile, this
+    // packet goes where that one goes.
+    let way = unsafe { FLOWS.get(&key) }?;
+    write_macs(frame, way.macs)?;
+    count(frame)
+}
+
+#[inline(always)]
+fn begin(frame: &mut XdpFrame<'_>) -> Option<()> {
+    let key = parse(frame)?;
+    let way = Way { macs: [0x0a00_0002, 0x0002_014d, 0x4d0a_0300], reserved: 0 };
+    FLOWS.insert(&key, way, u64::from(BPF_ANY)).ok()?;
+    write_macs(frame, way.macs)?;
+    count(frame)
+}
+
+/// The flow of a TCP packet over IPv4.
+#[inline(always)]
+fn parse(frame: &XdpFrame<'_>) -> Option<Key> {
+    let ethertype = u16::from_be_bytes(frame.read(12)?);
+    // IPv4 without options, and TCP.
+    let [first, fragment, protocol, source, destination, ports] = frame.read_words::<6>(14)?;
+    let protocol = protocol.to_ne_bytes()[1];
+    let is_fragment = u32::from_be(fragment) & 0x3fff != 0;
+    if ethertype != 0x0800 || first.to_ne_bytes()[0] != 0x45 || is_fragment || protocol != 6 {
+        return None;
+    }
+    Some(Key { source, destination, ports, protocol: protocol.into() })
+}
+
+#[inline(always)]
+fn write_macs(frame: &mut XdpFrame<'_>, macs: [u32; 3]) -> Option<()> {
+    let [a, b, c] = macs;
+    frame.write(0, a.to_ne_bytes())?;
+    frame.write(4, b.to_ne_bytes())?;
+    frame.write(8, c.to_ne_bytes())
+}
+
+#[inline(always)]
+fn count(frame: &XdpFrame<'_>) -> Option<()> {
+    let traffic = TRAFFIC.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own; XDP programs do not interrupt each other on one CPU.
+    let Traffic { packets, bytes } = unsafe { &mut *traffic };
+    *packets = packets.wrapping_add(1);
+    *bytes = bytes.wrapping_add(frame.length() as u64);
+    Some(())
+}
+
+#[inline(always)]
+fn finish(done: Option<()>) -> u32 {
+    if done.is_some() { xdp_action::XDP_TX } else { xdp_action::XDP_ABORTED }
+}

@@ -1,0 +1,26 @@
+//! Small programs that `cargo xtask bench` measures beside the real one: what a packet costs at least,
+//! and what it takes to show each packet to a program as if it had just come.
+//!
+//! They are built by the same toolchain into an object of their own, which is never installed.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod floor;
+#[path = "../frame.rs"]
+#[expect(dead_code, reason = "these programs know how long their frames are")]
+mod frame;
+mod plan;
+mod prepare;
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier accepts no program that could come here.
+    loop {}
+}
+
+/// Some helpers are for GPL-compatible programs alone.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
