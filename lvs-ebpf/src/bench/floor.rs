@@ -68,33 +68,33 @@ pub(crate) fn swap(context: XdpContext) -> u32 {
 #[xdp(frags)]
 pub(crate) fn floor(context: XdpContext) -> u32 {
     let mut frame = XdpFrame::new(&context, Length::Linear);
-    finish(forward(&mut frame))
+    finish(forward(&mut frame, length(&context)))
 }
 
 /// The same, for a flow that is new.
 #[xdp(frags)]
 pub(crate) fn floor_insert(context: XdpContext) -> u32 {
     let mut frame = XdpFrame::new(&context, Length::Linear);
-    finish(begin(&mut frame))
+    finish(begin(&mut frame, length(&context)))
 }
 
 #[inline(always)]
-fn forward(frame: &mut XdpFrame<'_>) -> Option<()> {
+fn forward(frame: &mut XdpFrame<'_>, length: usize) -> Option<()> {
     let key = parse(frame)?;
     // SAFETY: the words are read once; should the place be given to another flow meanwhile, this
     // packet goes where that one goes.
     let way = unsafe { FLOWS.get(&key) }?;
     write_macs(frame, way.macs)?;
-    count(frame)
+    count(length)
 }
 
 #[inline(always)]
-fn begin(frame: &mut XdpFrame<'_>) -> Option<()> {
+fn begin(frame: &mut XdpFrame<'_>, length: usize) -> Option<()> {
     let key = parse(frame)?;
     let way = Way { macs: [0x0a00_0002, 0x0002_014d, 0x4d0a_0300], reserved: 0 };
     FLOWS.insert(&key, way, u64::from(BPF_ANY)).ok()?;
     write_macs(frame, way.macs)?;
-    count(frame)
+    count(length)
 }
 
 /// The flow of a TCP packet over IPv4.
@@ -120,13 +120,18 @@ fn write_macs(frame: &mut XdpFrame<'_>, macs: [u32; 3]) -> Option<()> {
 }
 
 #[inline(always)]
-fn count(frame: &XdpFrame<'_>) -> Option<()> {
+fn count(length: usize) -> Option<()> {
     let traffic = TRAFFIC.get_ptr_mut(0)?;
     // SAFETY: this CPU's own; XDP programs do not interrupt each other on one CPU.
     let Traffic { packets, bytes } = unsafe { &mut *traffic };
     *packets = packets.wrapping_add(1);
-    *bytes = bytes.wrapping_add(frame.length() as u64);
+    *bytes = bytes.wrapping_add(length as u64);
     Some(())
+}
+
+#[inline(always)]
+fn length(context: &XdpContext) -> usize {
+    context.data_end() - context.data()
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use lvs_common::fate::Fate;
 
 use crate::{
-    floors::Floor,
+    floors::{Floor, MOST_IN_SMALL},
     frames::{self, ACK, SYN, fragments, icmp_error, ping, tagged, v6},
     goal::Goal,
     ours::port,
@@ -19,6 +19,8 @@ pub(crate) struct Group {
     pub(crate) frames: Vec<Vec<u8>>,
     /// The SYNs that have filled the table of half-open connections.
     pub(crate) flood: Option<Stream>,
+    /// Whether the tables of connections are as large as the small one of F.
+    pub(crate) in_small_tables: bool,
     pub(crate) cases: Vec<Case>,
 }
 
@@ -106,11 +108,24 @@ impl Case {
 
 /// All of them, in the order of the table.
 pub(crate) fn groups() -> Vec<Group> {
-    vec![floors(), known_tcp(), known_udp(), new(), flood(), others()]
+    let [known_tcp_v4, known_tcp_v6] = known_tcp().map(by_size);
+    let known_udp = by_size(known_udp());
+    let known = [known_tcp_v4, known_tcp_v6, known_udp].into_iter().flatten();
+    [floors()].into_iter().chain(known).chain([new(), strays(), flood(), others()]).collect()
 }
 
 fn group(cases: Vec<Case>) -> Group {
-    Group { open: vec![], frames: vec![], flood: None, cases }
+    Group { open: vec![], frames: vec![], flood: None, in_small_tables: false, cases }
+}
+
+/// The cases of a few flows in small tables, as F has them; the others in those that lvsd makes.
+fn by_size(group: Group) -> [Group; 2] {
+    let Group { open, cases, .. } = group;
+    let is_small = |flows: &u64| *flows <= MOST_IN_SMALL;
+    let (few, many) = cases.into_iter().partition(|it| it.flows.is_none_or(|it| is_small(&it)));
+    let few_open = open.iter().map(|(stream, flows)| (stream.clone(), *flows.min(&MOST_IN_SMALL)));
+    let in_small = Group { open: few_open.collect(), in_small_tables: true, ..self::group(few) };
+    [in_small, Group { open, ..self::group(many) }]
 }
 
 fn floors() -> Group {
@@ -132,39 +147,39 @@ fn floors() -> Group {
     group(cases)
 }
 
-fn known_tcp() -> Group {
+fn known_tcp() -> [Group; 2] {
     let (v4, v6) = (Stream::tcp(port::WRR), Stream::tcp_v6(port::WRR));
     let known = |stream: &Stream, flows| Packets::Known { stream: stream.clone(), flows };
+    let most = FLOWS[FLOWS.len() - 1];
     let mut cases: Vec<_> = FLOWS
         .map(|flows| case("known TCP connection", known(&v4, flows)).beside(Floor::Lookup(flows)))
         .into();
     for (case, goal) in cases.iter_mut().zip([Some(1.1), None, Some(1.1), Some(0.6)]) {
         case.goal = goal.map(Goal::Ratio);
     }
-    cases.extend(FLOWS.map(|flows| {
+    let cases_v6 = FLOWS.map(|flows| {
         case("known TCP connection, IPv6", known(&v6, flows))
             .beside_ours("IPv4", known(&v4, flows))
             .at_most(Goal::Ratio(1.3))
-    }));
+    });
+    let both = vec![(v4.clone(), most), (v6, most)];
+    [
+        Group { open: vec![(v4, most)], ..group(cases) },
+        Group { open: both, ..group(cases_v6.into()) },
+    ]
+}
+
+/// TCP that is of no connection, and a connection whose packets have no plain headers.
+fn strays() -> Group {
+    let stream = Stream::tcp(port::WRR);
     let segment = |flags| frames::tcp(1000, port::WRR, flags);
-    cases.extend([
-        case(
-            "known TCP connection, in a VLAN",
-            Packets::Forwarded { frame: tagged(segment(ACK), 7) },
-        )
-        .beside(Floor::Lookup(1)),
-        case(
-            "TCP of no connection",
-            Packets::New { stream: v4.clone(), flags: flags::ACK, begin: false },
-        )
-        .beside(Floor::Lookup(1)),
-    ]);
-    let most = FLOWS[FLOWS.len() - 1];
-    Group {
-        open: vec![(v4, most), (v6, most)],
-        frames: vec![segment(SYN), segment(ACK)],
-        ..group(cases)
-    }
+    let in_vlan = Packets::Forwarded { frame: tagged(segment(ACK), 7) };
+    let stray = Packets::New { stream, flags: flags::ACK, begin: false };
+    let cases = vec![
+        case("known TCP connection, in a VLAN", in_vlan).beside(Floor::Lookup(1)),
+        case("TCP of no connection", stray).beside(Floor::Lookup(1)),
+    ];
+    Group { frames: vec![segment(SYN), segment(ACK)], ..group(cases) }
 }
 
 fn known_udp() -> Group {

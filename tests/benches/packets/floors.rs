@@ -42,12 +42,12 @@ impl fmt::Display for Floor {
 }
 
 /// Tables of the kernel's for F: small ones are faster, so each number of flows has one that fits.
-const SMALL: u32 = 65_536;
+pub(crate) const SMALL: u32 = 65_536;
 const LARGE: u32 = 2_097_152;
 /// The table that is full.
 const FULL: u32 = 1_048_576;
 /// The most flows in the small one.
-const MOST_IN_SMALL: u64 = 32_768;
+pub(crate) const MOST_IN_SMALL: u64 = 32_768;
 const MOST: u64 = 524_288;
 
 /// All of them.

@@ -1,12 +1,13 @@
 //! Runs all cases in turn, again and again.
 
 use anyhow::{Context as _, Result, ensure};
-use lvs_common::{abi::Traffic, fate::Fate};
+use lvs_common::{abi::Traffic, fate::Fate, limits};
+use lvs_userspace::{config::Connections, dataplane::bpf::Sizes};
 
 use crate::{
     bench::{Run, action},
     cases::{Case, Group, Packets, Subject},
-    floors::{Floor, Floors},
+    floors::{Floor, Floors, SMALL},
     ours::{Counts, Ours},
     plan::Plan,
     stream::{Stream, flags},
@@ -34,14 +35,30 @@ pub(crate) struct Samples {
 /// All that can be run.
 pub(crate) struct Measure {
     floors: Floors,
+    /// With the tables that lvsd makes.
     ours: Ours,
+    /// With others.
+    small: Ours,
+    is_small: bool,
     /// The next flow that our program has not seen.
     next: u64,
 }
 
 impl Measure {
     pub(crate) fn load() -> Result<Self> {
-        Ok(Self { floors: Floors::load()?, ours: Ours::load()?, next: NEW_ONES })
+        let small = Connections { size: SMALL, ipv6_size: SMALL, ..Connections::default() };
+        Ok(Self {
+            floors: Floors::load()?,
+            ours: Ours::load("default", Sizes::default())?,
+            small: Ours::load("small", Sizes::of(&small, limits::REAL_SERVERS as u32))?,
+            is_small: false,
+            next: NEW_ONES,
+        })
+    }
+
+    /// That which the tables of this group's size are of.
+    fn ours(&mut self) -> &mut Ours {
+        if self.is_small { &mut self.small } else { &mut self.ours }
     }
 
     /// Goes through all cases so many times, and once before that, for the caches; gives what was
@@ -66,7 +83,8 @@ impl Measure {
 
     /// Fills the tables with what a group needs there.
     fn prepare(&mut self, group: &Group) -> Result<()> {
-        self.ours.forget();
+        self.is_small = group.in_small_tables;
+        self.ours().forget();
         for (stream, flows) in &group.open {
             let plans = [
                 Plan { alternates: 1, ..stream.known(*flows, flags::SYN) },
@@ -76,7 +94,7 @@ impl Measure {
             self.forwarded(flows, packets, |ours| ours.show(plans, &stream.frame, packets))?;
         }
         for frame in &group.frames {
-            self.ours.run(frame, 1)?;
+            self.ours().run(frame, 1)?;
         }
         if let Some(stream) = &group.flood {
             self.begin(stream, flags::SYN, FLOOD)?;
@@ -108,11 +126,11 @@ impl Measure {
                 self.forwarded(0, PACKETS, |ours| ours.show([plan, plan], &stream.frame, PACKETS))
             }
             Packets::First { stream, count } => {
-                self.ours.forget();
+                self.ours().forget();
                 self.begin(stream, flags::SYN, *count)
             }
             Packets::Second { stream, count } => {
-                self.ours.forget();
+                self.ours().forget();
                 let first = self.next;
                 self.begin(stream, flags::SYN, *count)?;
                 let plan = stream.new_ones(first, flags::ACK);
@@ -174,9 +192,9 @@ impl Measure {
         packets: u32,
         run: impl FnOnce(&mut Ours) -> Result<Run>,
     ) -> Result<f64> {
-        let before = self.ours.counts()?;
-        let Run { ns, action } = run(&mut self.ours)?;
-        let after = self.ours.counts()?;
+        let before = self.ours().counts()?;
+        let Run { ns, action } = run(self.ours())?;
+        let after = self.ours().counts()?;
         let Traffic { connections, packets: sent, .. } = since(&before, &after).0;
         ensure!(
             action == action::TX && sent == u64::from(packets) && connections == u64::from(begun),
@@ -194,9 +212,9 @@ impl Measure {
         expected: u32,
         run: impl FnOnce(&mut Ours) -> Result<Run>,
     ) -> Result<f64> {
-        let before = self.ours.counts()?;
-        let Run { ns, action } = run(&mut self.ours)?;
-        let after = self.ours.counts()?;
+        let before = self.ours().counts()?;
+        let Run { ns, action } = run(self.ours())?;
+        let after = self.ours().counts()?;
         let (traffic, met) = since(&before, &after);
         ensure!(
             action == expected && met[fate.index() as usize] == u64::from(PACKETS),

@@ -63,9 +63,10 @@ pub(crate) struct Counts {
 }
 
 impl Ours {
-    pub(crate) fn load() -> Result<Self> {
-        let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-bench-{}", std::process::id()));
-        let mut dataplane = BpfDataplane::load(&pins, Sizes::default(), 0)?;
+    /// With tables of this size.
+    pub(crate) fn load(name: &str, sizes: Sizes) -> Result<Self> {
+        let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-bench-{}-{name}", std::process::id()));
+        let mut dataplane = BpfDataplane::load(&pins, sizes, 0)?;
         let mut placement = Placement::new(limits::REAL_SERVERS as u32);
         let tables = place(&mut placement, &services());
         for write in plan(&tables, &Tables::default()) {

@@ -32,7 +32,9 @@ impl Sizes {
         Self::of(&config.connections, config.director.max_real_servers)
     }
 
-    fn of(connections: &config::Connections, max_real_servers: u32) -> Self {
+    /// Room for so many connections and real servers.
+    #[must_use]
+    pub fn of(connections: &config::Connections, max_real_servers: u32) -> Self {
         Self {
             real_servers: max_real_servers + 1,
             buckets: buckets(connections.size),
