@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) alternates: u32,
     /// The number of the first packet.
     pub(crate) first: u64,
+    /// So far it is from one number to the next.
+    pub(crate) stride: u64,
     /// What of the number makes a difference: 0 for one client, 2^n - 1 for 2^n clients, all ones for a
     /// new one each time.
     pub(crate) mask: u64,

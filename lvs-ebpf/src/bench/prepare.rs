@@ -52,7 +52,8 @@ fn write(frame: &mut XdpFrame<'_>) -> Option<()> {
     }
 
     frame.write::<12>(0, bytes(plan.macs))?;
-    let number = (plan.first.wrapping_add(number) & plan.mask).wrapping_mul(plan.multiplier);
+    let number = (plan.first.wrapping_add(number.wrapping_mul(plan.stride)) & plan.mask)
+        .wrapping_mul(plan.multiplier);
     let address = plan.address.wrapping_add((number >> 16) as u32).to_be_bytes();
     let [a, b] = plan.port.wrapping_add(number as u16).to_be_bytes();
     let [c, d] = plan.to_port;

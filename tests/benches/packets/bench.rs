@@ -28,7 +28,7 @@ struct Abi(Plan);
 
 // SAFETY: integers, laid out as in C, and nothing between them.
 unsafe impl aya::Pod for Abi {}
-const _: () = assert!(size_of::<Plan>() == 8 * 4 + 3 * 8 + 6 * 4, "nothing between them");
+const _: () = assert!(size_of::<Plan>() == 8 * 4 + 4 * 8 + 6 * 4, "nothing between them");
 
 /// Packets and bytes that a floor has counted.
 #[derive(Clone, Copy)]

@@ -104,7 +104,7 @@ impl Floors {
             Floor::Swap => alone(&mut self.empty, "swap", action::TX),
             Floor::Lookup(flows) => {
                 let bench = if flows <= MOST_IN_SMALL { &mut self.small } else { &mut self.large };
-                show(bench, self.stream.known(flows, flags::ACK), frame, packets)
+                show(bench, self.stream.shuffled(flows, flags::ACK), frame, packets)
             }
             Floor::Insertion => {
                 let plan = self.stream.new_ones(self.next, flags::ACK);

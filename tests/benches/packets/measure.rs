@@ -154,7 +154,7 @@ impl Measure {
 
     /// Packets of connections that are known, and of no other.
     fn known(&mut self, stream: &Stream, flows: u64) -> Result<f64> {
-        let plan = stream.known(flows, flags::ACK);
+        let plan = stream.shuffled(flows, flags::ACK);
         self.forwarded(0, PACKETS, |ours| ours.show([plan, plan], &stream.frame, PACKETS))
     }
 
@@ -164,7 +164,7 @@ impl Measure {
         let (mut both, mut alone) = (0.0, 0.0);
         for _ in 0..TURNS {
             alone += self.begin(flood, flags::SYN, SLOW_PACKETS / 2)?;
-            let known = Plan { alternates: 1, ..stream.known(flows, flags::ACK) };
+            let known = Plan { alternates: 1, ..stream.shuffled(flows, flags::ACK) };
             let plans = [known, self.new_ones(flood, flags::SYN, SLOW_PACKETS / 2)];
             both += self.forwarded(SLOW_PACKETS / 2, SLOW_PACKETS, |ours| {
                 ours.show(plans, &stream.frame, SLOW_PACKETS)

@@ -72,6 +72,12 @@ impl Stream {
         Plan { mask: flows - 1, ..self.plan(flags) }
     }
 
+    /// The same flows in another order: packets do not come in the order that their connections began in,
+    /// which is that of the memory of a kernel's map.
+    pub(crate) fn shuffled(&self, flows: u64, flags: u8) -> Plan {
+        Plan { stride: SCATTERED, ..self.known(flows, flags) }
+    }
+
     /// A new flow with each packet.
     pub(crate) fn new_ones(&self, first: u64, flags: u8) -> Plan {
         Plan { mask: u64::MAX, first, ..self.plan(flags) }
@@ -90,6 +96,7 @@ impl Stream {
             port: 1024,
             to_port: self.bytes(transport + 2),
             flags: [offset, flags, a, b],
+            stride: 1,
             multiplier: self.multiplier,
             ..Plan::default()
         }
