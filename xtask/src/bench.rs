@@ -15,6 +15,8 @@ use crate::{build, privilege, sh, vm};
 /// times what it takes on two cores that have nothing else to do.
 const TIME_LIMIT: u64 = 900;
 const TIME_LIMIT_PER_RUN: u64 = 900;
+/// The same for one that compares how many packets go through.
+const TIME_LIMIT_OF_IPVS: u64 = 1800;
 
 /// What to measure, and where to write it.
 #[derive(clap::Args)]
@@ -48,6 +50,8 @@ enum What {
     Packets,
     /// How many packets a second one CPU forwards on a wire
     Live,
+    /// The same beside the kernel's IPVS: in QEMU
+    Ipvs,
     /// How many checks the agent makes in a second, and how late they are
     Checks,
     /// What it costs clients when a director is lost, beside keepalived with the kernel's IPVS: in QEMU
@@ -61,9 +65,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "--runs and --here are for failover",
     );
     ensure!(
-        matches!(options.what, What::Packets | What::Live)
+        matches!(options.what, What::Packets | What::Live | What::Ipvs)
             || (options.markdown.is_none() && !options.check),
-        "--markdown and --check are for packets and live",
+        "--markdown and --check are for packets, live and ipvs",
     );
     ensure!(options.what == What::Packets || options.plots.is_none(), "--plots is for packets");
     let mut cargo = sh::cargo(["bench", "--package", "lvs-tests"]);
@@ -83,6 +87,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             build::run(&build::Options::default())?;
             cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "live"]);
             privilege::run_by_root(&mut cargo);
+        }
+        What::Ipvs => {
+            build::run(&build::Options::default())?;
+            cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "ipvs"]);
+            in_a_machine(&mut cargo, TIME_LIMIT_OF_IPVS)?;
+            written = json.is_some().then(|| vm::place().join("ipvs.json"));
         }
         What::Checks => {
             cargo.args(["--bench", "checks"]);
