@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: what a packet costs, what checks do, and what a failover costs.
+//! `cargo xtask bench`: what a packet costs, how many go over a wire, what checks do, and what a failover
+//! costs.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +15,8 @@ use crate::{build, privilege, sh, vm};
 /// times what it takes on two cores that have nothing else to do.
 const TIME_LIMIT: u64 = 900;
 const TIME_LIMIT_PER_RUN: u64 = 900;
+/// The same for one that compares how many packets go through.
+const TIME_LIMIT_OF_IPVS: u64 = 1800;
 
 /// What to measure, and where to write it.
 #[derive(clap::Args)]
@@ -23,13 +27,13 @@ pub(crate) struct Options {
     /// Write the results to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Put the table of what packets cost into this file, in the place of the one that is there
+    /// Put the table of packets into this file, in the place of the one that is there
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Draw what packets cost, and leave the pictures there
     #[arg(long, value_name = "DIRECTORY")]
     plots: Option<PathBuf>,
-    /// Fail if packets cost more than they should
+    /// Fail if packets cost more than they should, or fewer go over a wire
     #[arg(long)]
     check: bool,
     /// How often each event of a failover happens; 3 if left out
@@ -44,6 +48,10 @@ pub(crate) struct Options {
 enum What {
     /// What a packet costs in the kernel
     Packets,
+    /// How many packets a second one CPU forwards on a wire
+    Live,
+    /// The same beside the kernel's IPVS: in QEMU
+    Ipvs,
     /// How many checks the agent makes in a second, and how late they are
     Checks,
     /// What it costs clients when a director is lost, beside keepalived with the kernel's IPVS: in QEMU
@@ -57,10 +65,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "--runs and --here are for failover",
     );
     ensure!(
-        options.what == What::Packets
-            || (options.markdown.is_none() && options.plots.is_none() && !options.check),
-        "--markdown, --plots and --check are for packets",
+        matches!(options.what, What::Packets | What::Live | What::Ipvs)
+            || (options.markdown.is_none() && !options.check),
+        "--markdown and --check are for packets, live and ipvs",
     );
+    ensure!(options.what == What::Packets || options.plots.is_none(), "--plots is for packets");
     let mut cargo = sh::cargo(["bench", "--package", "lvs-tests"]);
     let mut arguments = Vec::new();
     // cargo runs the benchmark in the directory of its package.
@@ -73,12 +82,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             // All the time goes by in the kernel, so nothing is gained by optimising the rest.
             cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "packets"]);
             privilege::run_by_root(&mut cargo);
-            let places = [("--markdown", &options.markdown), ("--plots", &options.plots)];
-            for (option, place) in places {
-                let place = place.iter().map(|place| here.join(place).display().to_string());
-                arguments.extend(place.flat_map(|place| [option.to_owned(), place]));
-            }
-            arguments.extend(options.check.then(|| "--check".to_owned()));
+        }
+        What::Live => {
+            build::run(&build::Options::default())?;
+            cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "live"]);
+            privilege::run_by_root(&mut cargo);
+        }
+        What::Ipvs => {
+            build::run(&build::Options::default())?;
+            cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "ipvs"]);
+            in_a_machine(&mut cargo, TIME_LIMIT_OF_IPVS)?;
+            written = json.is_some().then(|| vm::place().join("ipvs.json"));
         }
         What::Checks => {
             cargo.args(["--bench", "checks"]);
@@ -93,15 +107,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 arguments.extend(["--only", "lvsd"].map(str::to_owned));
                 privilege::run_by_root(&mut cargo);
             } else {
-                let kernel = vm::Kernel::default();
-                vm::set_up(kernel)?;
-                let limit = TIME_LIMIT + TIME_LIMIT_PER_RUN * runs;
-                privilege::run_by(&mut cargo, &vm::runner(kernel, limit, true)?);
-                // The machine has a /tmp of its own.
+                in_a_machine(&mut cargo, TIME_LIMIT + TIME_LIMIT_PER_RUN * runs)?;
                 written = json.is_some().then(|| vm::place().join("failover.json"));
             }
         }
     }
+    for (option, place) in [("--markdown", &options.markdown), ("--plots", &options.plots)] {
+        let place = place.iter().map(|place| here.join(place).display().to_string());
+        arguments.extend(place.flat_map(|place| [option.to_owned(), place]));
+    }
+    arguments.extend(options.check.then(|| "--check".to_owned()));
     if let Some(file) = &written {
         arguments.extend(["--json".to_owned(), file.display().to_string()]);
     }
@@ -113,6 +128,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         (Some(from), Some(to)) if from != to => bring(&from, &to),
         _ => Ok(()),
     }
+}
+
+/// Has a cargo command run what it has built in a virtual machine, by a clock that does not mind what else
+/// this one is doing. What is written there has to be below [`vm::place`]: the machine has a /tmp of its own.
+fn in_a_machine(cargo: &mut Command, limit: u64) -> Result<()> {
+    let kernel = vm::Kernel::default();
+    vm::set_up(kernel)?;
+    privilege::run_by(cargo, &vm::runner(kernel, limit, true)?);
+    Ok(())
 }
 
 /// Puts what a virtual machine has written where it is wanted.

@@ -1,5 +1,6 @@
 //! Small programs that `cargo xtask bench` measures beside the real one: what a packet costs at least,
-//! and what it takes to show each packet to a program as if it had just come.
+//! what it takes to show each packet to a program as if it had just come, and packets at the rate of the
+//! wire.
 //!
 //! They are built by the same toolchain into an object of their own, which is never installed.
 #![no_std]
@@ -10,6 +11,7 @@ mod floor;
 #[path = "../frame.rs"]
 #[expect(dead_code, reason = "these programs know how long their frames are")]
 mod frame;
+mod live;
 mod plan;
 mod prepare;
 

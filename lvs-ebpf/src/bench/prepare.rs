@@ -91,7 +91,7 @@ fn write(frame: &mut XdpFrame<'_>) -> Option<()> {
 
 /// The bytes of words, as they lie in memory.
 #[inline(always)]
-fn bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
+pub(crate) fn bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     let mut at = 0;
     while at < WORDS && 4 * at + 4 <= BYTES {
