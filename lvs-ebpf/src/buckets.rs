@@ -161,8 +161,23 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
     }
 
     #[inline(always)]
+    fn fetch(&self) {
+        // BPF has no instruction for it; a read that nobody waits for does as well.
+        // SAFETY: see above.
+        unsafe { ptr::read_volatile(L::guard(self.0.get())) };
+    }
+
+    #[inline(always)]
     fn lock(&self) -> bool {
-        long_way::lvs_lock(L::guard(self.0.get())) != 0
+        let guard = L::guard(self.0.get());
+        // SAFETY: see above.
+        unsafe {
+            let old = ptr::read_volatile(guard);
+            if old & LOCKED == 0 && compare_and_swap(guard, old, old | LOCKED) {
+                return true;
+            }
+        }
+        long_way::lvs_lock(guard) != 0
     }
 
     #[inline(always)]

@@ -23,6 +23,8 @@ pub trait Bucket {
     fn key(&self, way: usize) -> Self::Key;
     /// Writes a key; the entry is [`state::BUSY`], and the caller has made it so.
     fn set_key(&self, way: usize, key: &Self::Key);
+    /// Has its memory brought near, because it will be read soon.
+    fn fetch(&self) {}
     /// Takes the lock; gives up after a while.
     fn lock(&self) -> bool;
     /// Gives the lock back.

@@ -14,7 +14,7 @@ use crate::{
     fate::Fate,
     flow::Address,
     frame::Frame,
-    packet::{FlowPacket, ethernet, plain::PlainFamily},
+    packet::{FlowPacket, ethernet, plain::PlainFamily, transport::Segment},
 };
 
 /// Decides what becomes of a frame of an address family; `None` if its headers are not so plain.
@@ -65,6 +65,11 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
     let settings = tables.settings()?;
     check_active(tables, settings).ok()?;
     let hash = A::hash(key, &settings.secrets);
+    if packet.segment == Segment::Syn {
+        // Its place, most likely: the two are waited for at the same time.
+        let n_buckets = tables.n_buckets(Table::HalfOpen, settings);
+        tables.bucket(Table::HalfOpen, hash.first(n_buckets))?.fetch();
+    }
     let n_buckets = tables.n_buckets(Table::Established, settings);
     let mut bucket = tables.bucket(Table::Established, hash.first(n_buckets))?;
     let mut found = find_lasting(bucket, key, hash.tag(), states);

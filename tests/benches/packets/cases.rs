@@ -107,11 +107,16 @@ impl Case {
 }
 
 /// All of them, in the order of the table.
-pub(crate) fn groups() -> Vec<Group> {
+pub(crate) fn groups(only: &str) -> Vec<Group> {
     let [known_tcp_v4, known_tcp_v6] = known_tcp().map(by_size);
     let known_udp = by_size(known_udp());
     let known = [known_tcp_v4, known_tcp_v6, known_udp].into_iter().flatten();
-    [floors()].into_iter().chain(known).chain([new(), strays(), flood(), others()]).collect()
+    let all = [floors()].into_iter().chain(known).chain([new(), strays(), flood(), others()]);
+    let some = all.map(|mut group| {
+        group.cases.retain(|case| case.name.contains(only));
+        group
+    });
+    some.filter(|group| !group.cases.is_empty()).collect()
 }
 
 fn group(cases: Vec<Case>) -> Group {

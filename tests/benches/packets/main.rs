@@ -42,6 +42,9 @@ struct Args {
     /// How often everything is measured; the median counts
     #[arg(long, default_value_t = 7)]
     rounds: usize,
+    /// Measures only rows whose name has this in it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// Also writes the results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -63,7 +66,8 @@ fn main() -> Result<()> {
     let args = Args::parse();
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     machine::settle()?;
-    let groups = cases::groups();
+    let groups = cases::groups(&args.only);
+    ensure!(!groups.is_empty(), "no row's name has {:?} in it", args.only);
     let samples = Measure::load()?.run(&groups, args.rounds)?;
     let results = Results::new(&groups, &samples, args.rounds)?;
     table::print(&results);
