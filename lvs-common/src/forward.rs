@@ -205,7 +205,7 @@ where
     short.unwrap_or_else(|| whole_way(frame, tables))
 }
 
-/// [`run`] without the [`shortcut`]: any headers.
+/// [`run`] without the [`shortcut()`]: any headers.
 pub fn whole_way<F, T>(frame: &mut F, tables: &T) -> Verdict
 where
     F: Frame + ?Sized,

@@ -16,7 +16,7 @@ pub(crate) fn fold<const N: usize>(words: [u32; N]) -> u32 {
     fold
 }
 
-/// [`fold`] of an address; IPv4 as `::ffff:a.b.c.d`.
+/// An address in one word, which others may share; IPv4 as `::ffff:a.b.c.d`.
 #[must_use]
 pub fn fold_of(address: [u8; 16]) -> u32 {
     let words: [u32; 4] = bytemuck::cast(address);

@@ -216,7 +216,7 @@ proptest! {
                     let (packets, connections) = counted(&host, &explained);
                     let mut same = frame.clone();
                     let verdict = host.run(&mut frame);
-                    let mut other = before;
+                    let other = before;
                     prop_assert_eq!(other.run_the_whole_way(&mut same), verdict);
                     prop_assert_eq!(&same, &frame);
                     prop_assert!(other == host, "the shortcut does something else");
