@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what a packet costs, what checks do, and what a failover costs.
+//! `cargo xtask bench`: what a packet costs, what checks do, what a failover costs, how large a director may
+//! become, and what lvsd itself takes.
 
 use std::{
     env, fs,
@@ -48,6 +49,10 @@ enum What {
     Checks,
     /// What it costs clients when a director is lost, beside keepalived with the kernel's IPVS: in QEMU
     Failover,
+    /// How long lvsd and lvsctl take with 10,000 services, and what packets cost with 4,000,000 connections
+    Scale,
+    /// How much of a CPU, and how much memory, lvsd itself takes
+    Agent,
 }
 
 /// Builds the program and the benchmark, and runs it.
@@ -79,6 +84,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 arguments.extend(place.flat_map(|place| [option.to_owned(), place]));
             }
             arguments.extend(options.check.then(|| "--check".to_owned()));
+        }
+        What::Scale | What::Agent => {
+            // Optimised, as it is where it matters.
+            build::run(&build::Options { release: true })?;
+            let bench = if options.what == What::Scale { "scale" } else { "agent" };
+            cargo.args(["--features", "privileged", "--bench", bench]);
+            privilege::run_by_root(&mut cargo);
         }
         What::Checks => {
             cargo.args(["--bench", "checks"]);
