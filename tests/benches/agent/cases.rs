@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use lvs_tests::lab::{Host, Lab, Lvsd, LvsdCommand, PairConfig, VIP, WEIGHTS, config, wait_for};
 use nix::sys::socket::{Backlog, listen};
+use serde_json::Value;
 
 use crate::{
     flows::Flows,
@@ -64,14 +65,19 @@ pub(crate) fn checking(lab: &Lab) -> Result<Vec<Row>> {
     thread::spawn(move || listener.incoming().for_each(drop));
 
     let lvsd = lab.start_lvsd(Host::Director, &checked())?;
-    lvsd.wait_until_up()?;
-    sleep(WARM_UP);
+    let all = u64::from(SERVICES) * u64::from(REAL_SERVERS);
+    wait_for("the first checks", Duration::from_secs(60), || {
+        sleep(Duration::from_millis(500));
+        checks(&lvsd).is_ok_and(|(made, _)| made > 4 * all).then_some(())
+    })
+    .with_context(|| lvsd.log())?;
     let (made_before, late_before) = checks(&lvsd)?;
     let [usage] = Usage::over([lvsd.pid()], TIME)?;
     let (made, late) = checks(&lvsd)?;
+    let up = real_servers(&lvsd.services()?).filter(|it| it["health"] == "up").count();
     end(lab, [(Host::Director, lvsd)])?;
     let rate = (made - made_before) as f64 / TIME.as_secs_f64();
-    let meanwhile = format!("{rate:.0} checks/s, {} late", late - late_before);
+    let meanwhile = format!("{rate:.0} checks/s, {} late, {up} are up", late - late_before);
     Ok(vec![row("TCP checks of 4,000 real servers", usage, meanwhile)])
 }
 
@@ -127,9 +133,12 @@ fn with_room(text: &str) -> String {
 /// Connections that it counts.
 fn connections(lvsd: &Lvsd) -> Result<u64> {
     let list = lvsd.services()?;
+    Ok(real_servers(&list).filter_map(|it| it["active_connections"].as_u64()).sum())
+}
+
+fn real_servers(list: &Value) -> impl Iterator<Item = &Value> {
     let services = list["services"].as_array().into_iter().flatten();
-    let servers = services.flat_map(|it| it["real_servers"].as_array()).flatten();
-    Ok(servers.filter_map(|it| it["active_connections"].as_u64()).sum())
+    services.filter_map(|service| service["real_servers"].as_array()).flatten()
 }
 
 /// It has a million connections and tells another of them, that joins.
