@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// So long each is looked at.
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(5);
 /// What comes first, and is not looked at.
 const WARM_UP: Duration = Duration::from_secs(3);
 

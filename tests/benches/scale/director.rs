@@ -177,8 +177,12 @@ impl Director<'_> {
     fn full(&mut self) -> Result<()> {
         self.when = "with all connections";
         let (size, of_each) = (self.size, self.size.of_each());
+        let busy = size.busy();
         let mut flows = Flows::through(&Host::Director.bpffs())?;
-        let all = || (0..size.services).map(|it| (size.service(it), u64::from(it * of_each)));
+        let all = || {
+            let number = move |it| it * (size.services / busy);
+            (0..busy).map(move |it| (size.service(number(it)), u64::from(it * of_each)))
+        };
         let mut begin = 0.0;
         for (service, first) in all() {
             begin += flows.begin(service, first, of_each)?;
@@ -187,9 +191,9 @@ impl Director<'_> {
         for (service, first) in all() {
             known += flows.go_on(service, first, of_each)?;
         }
-        self.note("SYN and ACK of a connection", begin / f64::from(size.services), "ns");
+        self.note("SYN and ACK of a connection", begin / f64::from(busy), "ns");
         let what = format!("known TCP connection, {of_each} of a service in turn");
-        self.note(what, known / f64::from(size.services), "ns");
+        self.note(what, known / f64::from(busy), "ns");
         sleep(Duration::from_secs(3));
         self.calm()?;
         self.counts()?;
@@ -206,7 +210,7 @@ impl Director<'_> {
         let known: u64 = real_servers(&self.services()?)
             .filter_map(|it| it["active_connections"].as_u64())
             .sum();
-        let wanted = u64::from(self.size.of_each() * self.size.services);
+        let wanted = u64::from(self.size.of_each() * self.size.busy());
         ensure!(known >= wanted / 100 * 99, "it counts {known} connections, not {wanted}");
         self.note("connections that lvsd counts", known as f64, "");
         Ok(())

@@ -39,7 +39,7 @@ use crate::{
 /// Packets in a run, if there are not more connections.
 const PACKETS: u32 = 1 << 20;
 /// How often everything is measured; the median counts.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Odd, with as many bits set as not.
 const SCATTERED: u64 = 0x9e37_79b9_7f4a_7c15;
 

@@ -41,9 +41,15 @@ impl Size {
         Ipv4Addr::from(REAL_SERVERS + service * self.real_servers)
     }
 
-    /// Connections of each service.
+    /// Services that have connections. A run of a program takes the kernel some 10 ms, however few packets
+    /// it is shown, so not all of them do.
+    pub(crate) fn busy(&self) -> u32 {
+        self.services.min(500)
+    }
+
+    /// Connections of each of those.
     pub(crate) fn of_each(&self) -> u32 {
-        self.connections / self.services
+        self.connections / self.busy()
     }
 
     /// The configuration, with this weight for the first real server of the first service.
