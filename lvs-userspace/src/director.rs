@@ -100,6 +100,9 @@ struct Recovery {
 #[derive(Debug)]
 pub struct Director {
     config: Config,
+    /// Where in the configuration the services of each real server are: with very many, to look through all
+    /// of them for each that is found takes minutes.
+    places: BTreeSet<(IpAddr, usize)>,
     neighbours: BTreeMap<IpAddr, Neighbour>,
     /// Those that are being looked for, since when: it is too early to say that they are not there.
     sought: BTreeMap<IpAddr, Instant>,
@@ -124,6 +127,7 @@ impl Director {
     #[must_use]
     pub fn new(config: Config, start: Start, now: Instant) -> Self {
         let mut director = Self {
+            places: places(&config),
             config,
             neighbours: BTreeMap::new(),
             sought: BTreeMap::new(),
@@ -153,7 +157,7 @@ impl Director {
             .collect();
         // Whether there were too few while not all were found yet says nothing.
         self.without_quorum = std::mem::take(&mut self.lost_before);
-        self.find_quorums("");
+        self.find_quorums(None, "");
         self.changes.clear();
     }
 
@@ -162,11 +166,32 @@ impl Director {
         services.flat_map(|service| service.real_servers.iter().map(move |it| (service, it)))
     }
 
+    /// The services that have a real server at this address.
+    fn services_at(&self, address: IpAddr) -> impl Iterator<Item = &VirtualService> {
+        let places = self.places.range((address, 0)..=(address, usize::MAX));
+        places.filter_map(|&(_, at)| self.config.virtual_services.get(at))
+    }
+
+    /// A service with a real server at this address.
+    fn service_at(&self, id: ServiceId, address: IpAddr) -> Option<&VirtualService> {
+        self.services_at(address).find(|service| service.id == id)
+    }
+
+    /// The real servers at an address, or all, with their services.
+    fn all_at(&self, address: Option<IpAddr>) -> Vec<(&VirtualService, &RealServer)> {
+        let Some(address) = address else { return self.all().collect() };
+        self.services_at(address)
+            .flat_map(|service| service.real_servers.iter().map(move |it| (service, it)))
+            .filter(|(_, it)| it.address == address)
+            .collect()
+    }
+
     /// Goes by another configuration from now on. What is known of who is still there stays known;
     /// who was in service unchecked is thought to be up until a check says otherwise.
     pub fn reconfigure(&mut self, config: Config, now: Instant) {
         let unchecked: BTreeSet<_> = self.unchecked().collect();
         let before = self.real_server_addresses();
+        self.places = places(&config);
         self.config = config;
         let addresses = self.real_server_addresses();
         self.neighbours.retain(|address, _| addresses.contains(address));
@@ -239,7 +264,8 @@ impl Director {
             }
             Event::Health(target, health, reason) => {
                 // The checks are a task of their own, which may not have heard yet that it is gone.
-                if !self.checks().any(|(checked, _)| checked == target) {
+                let there = self.all_at(Some(target.real_server));
+                if !there.iter().any(|(it, at)| it.id == target.service && at.check.is_some()) {
                     return false;
                 }
                 let before = self.health.insert(target, health);
@@ -276,14 +302,15 @@ impl Director {
     /// Says whether anything that is wanted has changed with time alone.
     pub fn tick(&mut self, now: Instant) -> bool {
         let mut changed = false;
-        let services = &self.config.virtual_services;
-        self.recovered.retain(|target, recovery| {
-            let service = services.iter().find(|it| it.id == target.service);
+        let mut recovered = std::mem::take(&mut self.recovered);
+        recovered.retain(|target, recovery| {
+            let service = self.service_at(target.service, target.real_server);
             let share = service.map_or(100, |it| recovery.share_at(now, it.slow_start));
             changed |= share != recovery.share;
             recovery.share = share;
             share < 100
         });
+        self.recovered = recovered;
         let is_over = |since: &Instant| now.duration_since(*since) >= PATIENCE;
         let missing: Vec<_> =
             self.sought.iter().filter(|(_, since)| is_over(since)).map(|(it, _)| *it).collect();
@@ -308,10 +335,7 @@ impl Director {
     /// Notes the real servers whose state is another than it was: those at an address, or all.
     fn find_changes(&mut self, address: Option<IpAddr>, reason: &str, now: Instant) {
         let mut changes = Vec::new();
-        for (service, real_server) in self.all() {
-            if address.is_some_and(|address| address != real_server.address) {
-                continue;
-            }
+        for (service, real_server) in self.all_at(address) {
             let target = Target { service: service.id, real_server: real_server.address };
             let from = self.states.get(&target).copied().unwrap_or(State::Checking);
             let to = self.state(service, real_server);
@@ -328,7 +352,7 @@ impl Director {
                 self.changes.push(Change { service, real_server, from, to, reason });
             }
         }
-        self.find_quorums(reason);
+        self.find_quorums(address, reason);
     }
 
     /// The configuration in force.
@@ -455,6 +479,14 @@ impl Director {
             remembered: Remembered::default(),
         })
     }
+}
+
+/// Where in a configuration the services of each real server are.
+fn places(config: &Config) -> BTreeSet<(IpAddr, usize)> {
+    let services = config.virtual_services.iter().enumerate();
+    services
+        .flat_map(|(at, service)| service.real_servers.iter().map(move |it| (it.address, at)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Reach {
     /// A MAC that was good before holds until the kernel says otherwise.
     pub(super) fn remember(&mut self, address: IpAddr, mac: MacAddr) {
         self.addresses.insert(address);
-        self.neighbours.watch(&self.addresses);
+        self.neighbours.watch_also(address);
         self.neighbours.news(address, NeighbourState::Unconfirmed(mac), Instant::now());
     }
 

@@ -1,14 +1,21 @@
 //! Whether a service has enough real servers. With too few, its sorry server takes all new
 //! connections, so that those few are not run over.
 
+use std::net::IpAddr;
+
 use super::{Change, Director, State};
 use crate::{config::VirtualService, model::ServiceId};
 
 impl Director {
-    /// Notes the services that have come to have enough real servers, or too few.
-    pub(super) fn find_quorums(&mut self, reason: &str) {
+    /// Notes the services that have come to have enough real servers, or too few: those with one at an
+    /// address, or all.
+    pub(super) fn find_quorums(&mut self, address: Option<IpAddr>, reason: &str) {
+        let services: Vec<_> = match address {
+            Some(address) => self.services_at(address).collect(),
+            None => self.config.virtual_services.iter().collect(),
+        };
         let mut changes = Vec::new();
-        for service in &self.config.virtual_services {
+        for service in services {
             let had = !self.without_quorum.contains(&service.id);
             let weight = self.weight_up(service);
             // Different limits for the two ways, so that one real server that comes and goes does

@@ -81,6 +81,11 @@ impl Neighbours {
         }
     }
 
+    /// Watches this address, too.
+    pub fn watch_also(&mut self, address: IpAddr) {
+        self.watched.entry(address).or_insert(Watch { mac: None, phase: Phase::NeverAsked });
+    }
+
     /// Takes in news from the kernel; `Some` is the new MAC, or that there is none any more, when
     /// that has changed.
     pub fn news(
