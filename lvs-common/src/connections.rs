@@ -35,7 +35,7 @@ mod insert;
 mod room;
 pub mod state;
 
-pub use bucket::{Bucket, Found, WAYS, find, find_either, find_lasting, update};
+pub use bucket::{Bucket, Found, WAYS, find_either, find_in_state, update};
 pub use entry::Entry;
 pub use hash::{Hash, Secrets};
 pub use insert::{Inserted, Place, Room, insert};

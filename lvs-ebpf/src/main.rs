@@ -15,6 +15,7 @@ mod frame;
 mod log;
 mod long_way;
 mod maps;
+mod object;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -49,21 +50,22 @@ pub(crate) fn lvs_xdp_frags(context: XdpContext) -> u32 {
 fn run(context: &XdpContext, length: Length) -> u32 {
     let untagged = ethernet::type_of_untagged(&XdpFrame::new(context, length));
     let context: *mut xdp_md = context.as_ptr().cast();
-    let number = length as u32;
     let action = match untagged {
-        Some(ethernet::IPV4) => lvs_shortcut(context, number),
-        Some(ethernet::IPV6) => lvs_shortcut_v6(context, number),
+        Some(ethernet::IPV4) => lvs_shortcut(context, length as u32),
+        Some(ethernet::IPV6) => lvs_shortcut_v6(context, length as u32),
         Some(_) | None => WHOLE_WAY,
     };
-    if action != WHOLE_WAY {
-        return action;
-    }
-    // Anew: for the verifier, what was known of the packet went with the call.
+    if action == WHOLE_WAY { whole_way(context, length) } else { action }
+}
+
+/// [`forward::whole_way`], alike.
+#[inline(always)]
+fn whole_way(context: *mut xdp_md, length: Length) -> u32 {
+    // What the verifier knew of the packet went with the call before; what the compiler knows has to go, too.
     let context = opaque(context as usize) as *mut xdp_md;
-    let frame = XdpContext::new(context);
-    let frame = XdpFrame::new(&frame, length);
-    let length = number;
-    match ethernet::parse(&frame) {
+    let header = ethernet::parse(&XdpFrame::new(&XdpContext::new(context), length));
+    let length = length as u32;
+    match header {
         Ok(header) if header.ethertype == ethernet::IPV4 => {
             let payload = header.payload as u32;
             match lvs_flow(context, length, payload) {
@@ -157,15 +159,3 @@ fn action(verdict: Verdict) -> u32 {
         Verdict::Redirect(interface) => maps::redirect(interface),
     }
 }
-
-#[cfg(not(test))]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The verifier accepts no program that could come here.
-    loop {}
-}
-
-/// Some helpers are for GPL-compatible programs alone.
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

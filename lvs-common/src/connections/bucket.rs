@@ -76,32 +76,43 @@ impl Found {
     }
 }
 
-/// Finds a connection in one bucket. `template` has its tag, and any state of its protocol.
+/// Finds a connection in its first bucket, or else in its second. `template` has its tag, and any state of
+/// its protocol.
 #[inline(always)]
-pub fn find<B: Bucket>(bucket: &B, key: &B::Key, template: Entry) -> Option<(usize, Entry)> {
-    for way in 0..WAYS {
-        if bucket.has_key(way, key) {
-            let entry = bucket.entry(way);
-            let same = entry.tag == template.tag
-                && state::is_udp(entry.state) == state::is_udp(template.state);
-            if same && entry.is_live() {
-                return Some((way, entry));
-            }
-        }
-    }
-    None
+pub fn find_either<'a, B: Bucket + 'a>(
+    first: &B,
+    second: impl FnOnce() -> Option<&'a B>,
+    key: &B::Key,
+    template: Entry,
+) -> Option<Found> {
+    let states = state::of_same_protocol(template.state);
+    find_in_state(first, second, key, template.tag, states)
 }
 
-/// Finds a connection that is in one of these states, a bit each: they say of which protocol it is, too.
+/// The same, if it is in one of these states; a bit each.
 #[inline(always)]
-pub fn find_lasting<B: Bucket>(
-    bucket: &B,
+pub fn find_in_state<'a, B: Bucket + 'a>(
+    first: &B,
+    second: impl FnOnce() -> Option<&'a B>,
     key: &B::Key,
     tag: u8,
     states: u32,
-) -> Option<(usize, Entry)> {
+) -> Option<Found> {
+    if let Some((way, entry)) = find(first, key, tag, states) {
+        return Some(Found { way, in_second: false, entry });
+    }
+    if !first.has_overflowed() {
+        return None;
+    }
+    let (way, entry) = find(second()?, key, tag, states)?;
+    Some(Found { way, in_second: true, entry })
+}
+
+#[inline(always)]
+fn find<B: Bucket>(bucket: &B, key: &B::Key, tag: u8, states: u32) -> Option<(usize, Entry)> {
     for way in 0..WAYS {
-        if bucket.has_key(way, key) {
+        // The tag first: of IPv6, keys are in other cache lines. What it was then says nothing yet.
+        if bucket.entry(way).tag == tag && bucket.has_key(way, key) {
             let entry = bucket.entry(way);
             // A place that is free or busy is in none of them: 0 and 255, which is 31 here.
             if entry.tag == tag && states >> (entry.state & 31) & 1 != 0 {
@@ -110,24 +121,6 @@ pub fn find_lasting<B: Bucket>(
         }
     }
     None
-}
-
-/// Finds a connection in its first bucket, or else in its second.
-#[inline(always)]
-pub fn find_either<'a, B: Bucket + 'a>(
-    first: &B,
-    second: impl FnOnce() -> Option<&'a B>,
-    key: &B::Key,
-    template: Entry,
-) -> Option<Found> {
-    if let Some((way, entry)) = find(first, key, template) {
-        return Some(Found { way, in_second: false, entry });
-    }
-    if !first.has_overflowed() {
-        return None;
-    }
-    let (way, entry) = find(second()?, key, template)?;
-    Some(Found { way, in_second: true, entry })
 }
 
 /// Notes a new state and time, or a new real server, in an entry that was found. `change` gives

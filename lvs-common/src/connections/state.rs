@@ -51,16 +51,24 @@ pub const fn after(state: u8, segment: Segment) -> u8 {
 /// TCP's, and the other way round.
 #[must_use]
 pub const fn lasting(segment: Segment) -> u32 {
-    let mut bits = 0;
+    let mut bits = of_same_protocol(after(FREE, segment));
     let mut state = 1;
     while state as usize <= COUNT {
-        let same_protocol = is_udp(state) == matches!(segment, Segment::Datagram);
-        if same_protocol && after(state, segment) == state {
-            bits |= 1 << state;
+        if after(state, segment) != state {
+            bits &= !(1 << state);
         }
         state += 1;
     }
     bits
+}
+
+/// All states of the protocol that this one is of; a bit each.
+#[inline(always)]
+#[must_use]
+pub const fn of_same_protocol(state: u8) -> u32 {
+    const UDP: u32 = 1 << DATAGRAM | 1 << DATAGRAMS;
+    const TCP: u32 = (1 << (COUNT + 1)) - 2 - UDP;
+    if is_udp(state) { UDP } else { TCP }
 }
 
 /// Whether the state is of UDP.

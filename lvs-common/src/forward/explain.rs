@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{
-    FamilyTables, Peek, Peekable, flow, flow_packet,
+    FamilyTables, Peek, Peekable, Target, flow, flow_packet,
     lookup::{Lookup, Place},
     send,
 };
@@ -56,6 +56,11 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    #[inline(always)]
+    fn of(fate: Fate) -> Self {
+        Self { fate: fate.index() as u16 + 1, ..Self::zeroed() }
+    }
+
     /// Its bytes, as it is handed over.
     #[inline(always)]
     #[must_use]
@@ -111,22 +116,28 @@ pub fn explain_flow<F: Frame + ?Sized, T: Peekable + FamilyTables<A>, A: Family>
     header: ethernet::Header,
     tables: &T,
 ) -> Option<Explanation> {
-    let packet = flow_packet::<_, A>(frame, header)?;
-    let mut explanation = Explanation::zeroed();
-    let sent = packet.and_then(|packet| {
-        let peek = Peek::new(tables);
-        let settings = tables.settings().ok_or(Fate::PassedInactive)?;
-        let lookup = Lookup::new(&packet.flow, packet.segment, &peek, settings);
-        if let Some(Place { found, .. }) = lookup.find_anywhere() {
-            explanation.connection = found.entry;
+    let packet = match flow_packet::<_, A>(frame, header)? {
+        Ok(packet) => packet,
+        Err(fate) => return Some(Explanation::of(fate)),
+    };
+    let peek = Peek::new(tables);
+    let Some(settings) = tables.settings() else {
+        return Some(Explanation::of(Fate::PassedInactive));
+    };
+    let lookup = Lookup::new(&packet.flow, packet.segment, &peek, settings);
+    let place = lookup.find_anywhere();
+    let target = flow::forward(&packet, &peek, settings);
+    let mut explanation = match target {
+        Ok(target) => {
+            let fate = send::receiver(frame, target, &peek).err();
+            let explanation = fate.map_or(Explanation::zeroed(), Explanation::of);
+            let Target { real_server, reason, .. } = target;
+            Explanation { real_server, reason: reason.into(), ..explanation }
         }
-        let target = flow::forward(&packet, &peek, settings)?;
-        explanation.real_server = target.real_server;
-        explanation.reason = target.reason.into();
-        send::receiver(frame, target, &peek).map(|_| ())
-    });
-    if let Err(fate) = sent {
-        explanation.fate = fate.index() as u16 + 1;
+        Err(fate) => Explanation::of(fate),
+    };
+    if let Some(Place { found, .. }) = place {
+        explanation.connection = found.entry;
     }
     Some(explanation)
 }

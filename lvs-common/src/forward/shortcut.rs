@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     abi::{SAME_VLAN, Traffic, real_server_state},
-    connections::{Bucket as _, Entry, find_lasting, state},
+    connections::{Bucket as _, Entry, Found, find_in_state, state},
     fate::Fate,
     flow::Address,
     frame::Frame,
@@ -71,15 +71,12 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
         tables.bucket(Table::HalfOpen, hash.first(n_buckets))?.fetch();
     }
     let n_buckets = tables.n_buckets(Table::Established, settings);
-    let mut bucket = tables.bucket(Table::Established, hash.first(n_buckets))?;
-    let mut found = find_lasting(bucket, key, hash.tag(), states);
-    if found.is_none() && bucket.has_overflowed() {
-        bucket = tables.bucket(Table::Established, hash.second(n_buckets))?;
-        found = find_lasting(bucket, key, hash.tag(), states);
-    }
-    let (way, entry) = found?;
+    let first = tables.bucket(Table::Established, hash.first(n_buckets))?;
+    let second = || tables.bucket(Table::Established, hash.second(n_buckets));
+    let Found { way, in_second, entry } = find_in_state(first, second, key, hash.tag(), states)?;
     let seen = tables.now(settings);
     if entry.seen != seen {
+        let bucket = if in_second { second()? } else { first };
         // Whoever gets in the way has noted it, too.
         bucket.swap(way, entry, Entry { seen, ..entry });
     }

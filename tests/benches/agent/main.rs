@@ -10,7 +10,7 @@ mod usage;
 #[path = "../packets/bench.rs"]
 #[expect(dead_code, reason = "shared with what measures packets")]
 mod bench;
-#[path = "../packets/machine.rs"]
+#[path = "../shared/machine.rs"]
 #[expect(dead_code, reason = "shared with what measures packets")]
 mod machine;
 #[path = "../../../lvs-ebpf/src/bench/plan.rs"]

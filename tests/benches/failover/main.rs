@@ -5,6 +5,9 @@
 //! 100 ms. All of it is in the lab's namespaces on one machine; IPVS has to be in its kernel.
 
 mod contender;
+#[path = "../shared/machine.rs"]
+#[expect(dead_code, reason = "nothing stays on one CPU here")]
+mod machine;
 mod table;
 
 use std::{fs, path::PathBuf, thread::sleep, time::Duration};

@@ -1,6 +1,6 @@
 //! What comes out of it: a table, and the same as JSON.
 
-use std::{fs, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use lvs_tests::{
@@ -9,7 +9,7 @@ use lvs_tests::{
 };
 use serde::Serialize;
 
-use crate::contender::Contender;
+use crate::{contender::Contender, machine::Machine};
 
 /// One event of one contender, over all runs.
 #[derive(Debug, Serialize)]
@@ -73,14 +73,12 @@ impl Row {
 
 impl Results {
     pub(crate) fn new(rate_wanted: u32, rate: u32, rows: Vec<Row>) -> Result<Self> {
-        let cpu = fs::read_to_string("/proc/cpuinfo")?;
-        let model = cpu.lines().find(|line| line.starts_with("model name"));
-        let model = model.and_then(|line| line.split_once(": "));
+        let Machine { kernel, processor, .. } = Machine::look()?;
         let version = Command::new(program("lvsd")?).arg("--version").output()?;
         let version = String::from_utf8(version.stdout)?;
         Ok(Self {
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            processor: model.map_or("unknown", |(_, name)| name).to_owned(),
+            kernel,
+            processor,
             lvsd: version.split_whitespace().last().context("lvsd tells no version")?.to_owned(),
             keepalived: keepalived_version()?,
             rate,

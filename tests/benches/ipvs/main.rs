@@ -6,7 +6,7 @@
 //! card.
 
 mod kernel;
-#[path = "../packets/machine.rs"]
+#[path = "../shared/machine.rs"]
 #[expect(dead_code, reason = "only the packets stay on one CPU")]
 mod machine;
 #[path = "../wire/wire.rs"]

@@ -1,7 +1,7 @@
 //! How many packets a second one CPU forwards on a wire, natively: a program that swaps the MACs, the
 //! least that a load balancer can do, and ours.
 
-#[path = "../packets/machine.rs"]
+#[path = "../shared/machine.rs"]
 #[expect(dead_code, reason = "only the packets stay on one CPU")]
 mod machine;
 #[path = "../wire/wire.rs"]

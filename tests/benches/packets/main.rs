@@ -12,6 +12,7 @@ mod floors;
 #[expect(dead_code, unreachable_pub, reason = "shared with the tests")]
 mod frames;
 mod goal;
+#[path = "../shared/machine.rs"]
 mod machine;
 mod measure;
 mod memory;

@@ -14,7 +14,7 @@ mod size;
 mod bench;
 #[path = "../agent/flows.rs"]
 mod flows;
-#[path = "../packets/machine.rs"]
+#[path = "../shared/machine.rs"]
 mod machine;
 #[path = "../../../lvs-ebpf/src/bench/plan.rs"]
 #[expect(dead_code, reason = "shared with what makes packets")]

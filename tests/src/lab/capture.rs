@@ -30,6 +30,9 @@ impl Lab {
     pub fn capture(&self, host: Host) -> Result<Capture> {
         let mut command = enter(SWITCH, Path::new("tcpdump"));
         command.args(["--immediate-mode", "-l", "-n", "-e", "-tt", "-i", host.name()]);
+        // Otherwise each frame takes the place of the longest, and thirty are more than there is room for
+        // (in KiB) when tcpdump has to wait for a processor.
+        command.args(["--snapshot-length", "512", "--buffer-size", "16384"]);
         let mut tcpdump = Process::spawn(
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()),
         )?;
