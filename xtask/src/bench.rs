@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what a packet costs, how many go over a wire, what checks do, what a failover costs, how
-//! large a director may become, and what lvsd itself takes.
+//! `cargo xtask bench`: what a packet costs, how many go over a wire, what checks do, and what a failover
+//! costs.
 
 use std::{
     env, fs,
@@ -56,10 +56,6 @@ enum What {
     Checks,
     /// What it costs clients when a director is lost, beside keepalived with the kernel's IPVS: in QEMU
     Failover,
-    /// How long lvsd and lvsctl take with 10,000 services, and what packets cost with 4,000,000 connections
-    Scale,
-    /// How much of a CPU, and how much memory, lvsd itself takes
-    Agent,
 }
 
 /// Builds the program and the benchmark, and runs it.
@@ -97,13 +93,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "ipvs"]);
             in_a_machine(&mut cargo, TIME_LIMIT_OF_IPVS)?;
             written = json.is_some().then(|| vm::place().join("ipvs.json"));
-        }
-        What::Scale | What::Agent => {
-            // Optimised, as it is where it matters.
-            build::run(&build::Options { release: true })?;
-            let bench = if options.what == What::Scale { "scale" } else { "agent" };
-            cargo.args(["--features", "privileged", "--bench", bench]);
-            privilege::run_by_root(&mut cargo);
         }
         What::Checks => {
             cargo.args(["--bench", "checks"]);
