@@ -105,6 +105,8 @@ fn who_joins_is_told_of_all_and_then_of_each() -> Result<()> {
 #[test]
 fn who_was_asleep_catches_up() -> Result<()> {
     let lab = Lab::up(Options::default())?;
+    // Little is kept for who sleeps: it wakes up in the middle of a story.
+    lab.run(Host::Standby, &["sysctl", "-qw", "net.ipv4.tcp_rmem=4096 16384 16384"])?;
     let mut pair = lab.start_pair(PairConfig::default())?;
     wait_until_in_sync(&pair)?;
     pair.of(Host::Standby)?.signal(Signal::SIGSTOP)?;

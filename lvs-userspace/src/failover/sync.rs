@@ -18,6 +18,7 @@
 //! who reads too slowly is told everything again. And nothing here decides who is master.
 
 mod follow;
+mod lateness;
 mod link;
 mod message;
 mod names;

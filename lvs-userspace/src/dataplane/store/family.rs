@@ -17,6 +17,9 @@ pub(super) struct Family<'a, B> {
     pub(super) secrets: &'a Secrets,
 }
 
+/// Units of age that two ways of rounding one moment may be apart.
+const ROUNDING: u16 = 2;
+
 /// The time, and whether what is known is better than what is as old.
 type Rule = (u16, bool);
 
@@ -115,7 +118,7 @@ fn update<B: Bucket + Shared>(
     let bucket = if found.in_second { second(table, hash) } else { first(table, hash) }?;
     let is_newer = |old: Entry| {
         let (ours, theirs) = (age(old, now), age(entry, now));
-        ours < theirs || (own_is_better && ours == theirs)
+        if own_is_better { ours <= theirs } else { ours.saturating_add(ROUNDING) < theirs }
     };
     let change = |old: Entry| if is_newer(old) { old } else { entry };
     match connections::update(bucket, found.way, found.entry, change)? {

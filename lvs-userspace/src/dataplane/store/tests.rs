@@ -100,6 +100,10 @@ fn what_is_older_changes_nothing() {
     assert_eq!(store.find(v4(1, 6), now).unwrap().real_server, 3);
     assert_eq!(store.put(&known(v4(1, 6), 4, state::ESTABLISHED, 2), false, now), Put::Updated);
     assert_eq!(store.find(v4(1, 6), now).unwrap().real_server, 4);
+    // As old, or older by what rounding makes: who tells of it has seen it last.
+    let rounded = known(v4(1, 6), 3, state::FIN_WAIT, 3);
+    assert_eq!(store.put(&rounded, false, now), Put::Updated);
+    assert_eq!(store.put(&known(v4(1, 6), 4, state::ESTABLISHED, 2), false, now), Put::Updated);
     // As old: the own program knows better, if it is at work.
     let known = known(v4(1, 6), 5, state::ESTABLISHED, 2);
     assert_eq!(store.put(&known, true, now), Put::Older);

@@ -16,6 +16,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
+    lateness::Lateness,
     link::send_far,
     message::Message,
     peer::{PeerError, Reader, Writer, meet},
@@ -106,7 +107,8 @@ async fn speak(shared: &Shared, mut writer: Writer) -> Result<(), PeerError> {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        writer.send(&shared.local().encode()).await?;
+        let status = Message::Status(shared.local());
+        writer.send(&shared.encode(&status, Instant::now())).await?;
     }
 }
 
@@ -145,15 +147,19 @@ async fn take_in(
     templates: &mut Templates,
 ) -> Result<(), PeerError> {
     let began = Instant::now();
+    let mut lateness = Lateness::default();
     loop {
         let message = reader.receive().await?;
-        match Message::decode(&message).ok_or(PeerError::Nonsense)? {
+        let now = Instant::now();
+        let (said, message) = Message::decode(&message).ok_or(PeerError::Nonsense)?;
+        let late = lateness.of(said, now.duration_since(began));
+        match message {
             Message::Status(status) => {
                 if shared.master_says(status) {
                     info!("no longer in sync with the master: it has more to tell than was heard");
                 }
             }
-            Message::Records(records) => take_records(shared, records, templates)?,
+            Message::Records(records) => take_records(shared, records, (now, late), templates)?,
             Message::AllTold => {
                 if shared.all_heard() {
                     info!(took = ?began.elapsed(), "in sync with the master's connections");
@@ -166,9 +172,10 @@ async fn take_in(
 fn take_records(
     shared: &Shared,
     mut records: &[u8],
+    (now, late): (Instant, Duration),
     templates: &mut Templates,
 ) -> Result<(), PeerError> {
-    let (now, names) = (Instant::now(), shared.names());
+    let names = shared.names();
     // What this director's own program notes is better than what is as old.
     let own_is_better = shared.role() == State::Master;
     // Recorded or updated, older, unknown, without room.
@@ -176,7 +183,7 @@ fn take_records(
     while !records.is_empty() {
         let (record, rest) = Record::decode(records).ok_or(PeerError::Nonsense)?;
         records = rest;
-        let at = match record {
+        let at = match record.later(late) {
             Record::Connection { flow, state, age, real_server } => {
                 let service = names.service_of(&flow).filter(|_| flow.is_like(real_server));
                 match service.and_then(|it| names.real_server(it, real_server)) {

@@ -1,7 +1,13 @@
 //! The messages of a synchronisation. Pure.
 //!
-//! The first byte says what follows: [`Status`] as JSON, records ([`super::record`]) up to the end, or
-//! nothing: all that the server knew has been told.
+//! ```text
+//!  kind, 1 byte | when it was put together, 8 bytes | what the kind says, up to the end
+//! ```
+//!
+//! The kind says what follows: [`Status`] as JSON, records ([`super::record`]), or nothing: all that the
+//! server knew has been told. The time is in milliseconds, by the speaker's own clock, in network order.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +16,8 @@ use crate::failover::machine::State;
 const STATUS: u8 = 1;
 const RECORDS: u8 = 2;
 const ALL_TOLD: u8 = 3;
+/// Bytes before what the kind says.
+const HEAD: usize = 1 + size_of::<u64>();
 
 /// The longest status, in bytes: names are short.
 const LONGEST_STATUS: usize = 4096;
@@ -47,39 +55,42 @@ pub(super) enum Message<'a> {
     AllTold,
 }
 
-impl Status {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![STATUS];
-        // What it has can be written as JSON; if not, it says nothing of itself.
-        bytes.extend(serde_json::to_vec(self).unwrap_or_else(|_| b"{}".to_vec()));
+impl Message<'_> {
+    /// Its bytes, put together at a time of the speaker's own clock.
+    pub(super) fn encode(&self, said: Duration) -> Vec<u8> {
+        let (kind, body) = match self {
+            // What it has can be written as JSON; if not, it says nothing of itself.
+            Self::Status(status) => {
+                (STATUS, &*serde_json::to_vec(status).unwrap_or_else(|_| b"{}".to_vec()))
+            }
+            Self::Records(records) => (RECORDS, *records),
+            Self::AllTold => (ALL_TOLD, &[][..]),
+        };
+        // A clock that has gone for longer than that is none.
+        let milliseconds = u64::try_from(said.as_millis()).unwrap_or(u64::MAX);
+        let mut bytes = Vec::with_capacity(HEAD + body.len());
+        bytes.push(kind);
+        bytes.extend(milliseconds.to_be_bytes());
+        bytes.extend(body);
         bytes
     }
 }
 
-/// The message with these records.
-pub(super) fn records(records: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(records.len() + 1);
-    bytes.push(RECORDS);
-    bytes.extend(records);
-    bytes
-}
-
-/// The message that all has been told.
-pub(super) const fn all_told() -> [u8; 1] {
-    [ALL_TOLD]
-}
-
 impl<'a> Message<'a> {
-    /// What some bytes say; `None` if nothing that is known.
-    pub(super) fn decode(bytes: &'a [u8]) -> Option<Self> {
-        match bytes.split_first()? {
-            (&STATUS, json) if json.len() <= LONGEST_STATUS => {
-                serde_json::from_slice(json).ok().map(Self::Status)
+    /// What some bytes say, and when that was; `None` if nothing that is known.
+    pub(super) fn decode(bytes: &'a [u8]) -> Option<(Duration, Self)> {
+        let (&kind, rest) = bytes.split_first()?;
+        let (milliseconds, body) = rest.split_first_chunk()?;
+        let said = Duration::from_millis(u64::from_be_bytes(*milliseconds));
+        let message = match (kind, body) {
+            (STATUS, json) if json.len() <= LONGEST_STATUS => {
+                Self::Status(serde_json::from_slice(json).ok()?)
             }
-            (&RECORDS, records) => Some(Self::Records(records)),
-            (&ALL_TOLD, []) => Some(Self::AllTold),
-            _ => None,
-        }
+            (RECORDS, records) => Self::Records(records),
+            (ALL_TOLD, []) => Self::AllTold,
+            _ => return None,
+        };
+        Some((said, message))
     }
 }
 
@@ -91,15 +102,14 @@ mod tests {
 
     #[test]
     fn what_is_said_is_heard() {
+        let said = Duration::from_millis(1 << 40);
         let status = Status { name: "midas".into(), connections: 7, ..Status::default() };
-        assert_eq!(Message::decode(&status.encode()), Some(Message::Status(status)));
-        assert_eq!(Message::decode(&records(b"abc")), Some(Message::Records(b"abc")));
-        assert_eq!(Message::decode(&all_told()), Some(Message::AllTold));
+        for message in [Message::Status(status), Message::Records(b"abc"), Message::AllTold] {
+            assert_eq!(Message::decode(&message.encode(said)), Some((said, message)));
+        }
         // A later version may say more of itself, or less.
-        let Some(Message::Status(other)) = Message::decode(b"\x01{\"name\":\"x\",\"more\":[]}")
-        else {
-            panic!("no status")
-        };
+        let more = b"\x01\0\0\0\0\0\0\0\x07{\"name\":\"x\",\"more\":[]}";
+        let Some((_, Message::Status(other))) = Message::decode(more) else { panic!("no status") };
         assert_eq!(other.name, "x");
     }
 

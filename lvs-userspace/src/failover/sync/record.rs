@@ -75,6 +75,13 @@ impl Record {
         }
     }
 
+    /// The same, heard so much later than it was said.
+    pub(super) fn later(mut self, late: Duration) -> Self {
+        let (Self::Connection { age, .. } | Self::Template { age, .. }) = &mut self;
+        *age = age.saturating_add(late);
+        self
+    }
+
     /// The first of some bytes, and what follows it; `None` if there is none.
     pub(super) fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&[tag, kind, high, low], rest) = bytes.split_first_chunk::<HEAD>()?;

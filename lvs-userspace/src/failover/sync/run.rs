@@ -25,6 +25,7 @@ use super::{
     Following, Names, Report, Status, Subscriber,
     follow::{endpoint, follow},
     link::{send_far, take_near},
+    message::Message,
     peer::PeerError,
     serve::{SettingsWatch, listen},
     tell::{Batch, tell},
@@ -104,6 +105,8 @@ pub(super) struct Shared {
     local: watch::Receiver<Status>,
     failover: watch::Receiver<driver::Report>,
     report: watch::Sender<Report>,
+    /// When the clock began by which it speaks.
+    began: Instant,
     /// Whether something was told of real servers that are not known here.
     pub(super) missed: Cell<bool>,
     is_flood: Cell<bool>,
@@ -136,6 +139,7 @@ impl Sync {
             local: watched_local,
             failover,
             report: sender,
+            began: Instant::now(),
             missed: Cell::new(false),
             is_flood: Cell::new(false),
             complaints: RefCell::default(),
@@ -274,6 +278,11 @@ impl Shared {
 
     pub(super) fn watch_settings(&self) -> SettingsWatch {
         self.settings.clone()
+    }
+
+    /// A message that is put together now.
+    pub(super) fn encode(&self, message: &Message, now: Instant) -> Vec<u8> {
+        message.encode(now.saturating_duration_since(self.began))
     }
 
     pub(super) fn role(&self) -> State {

@@ -4,7 +4,7 @@
 //! Both ends begin with a greeting, in the clear:
 //!
 //! ```text
-//!  'L' 'V' 'S' 'S' 'Y' 'N' 'C' version (1) | 1: signs, 0: not | 3 zeros | nonce, 16 random bytes
+//!  'L' 'V' 'S' 'S' 'Y' 'N' 'C' version (2) | 1: signs, 0: not | 3 zeros | nonce, 16 random bytes
 //! ```
 //!
 //! and go on with messages, each signed with HMAC-SHA256 over what it is for, who speaks, both nonces,
@@ -19,7 +19,7 @@
 
 use super::super::auth::{Key, Keys};
 
-const MAGIC: [u8; 8] = *b"LVSSYNC\x01";
+const MAGIC: [u8; 8] = *b"LVSSYNC\x02";
 const PURPOSE: &[u8] = b"lvs-xdp synchronisation";
 
 /// Bytes of a greeting.

@@ -25,7 +25,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Status, Subscriber,
-    message::{self, Message, all_told},
+    message::{self, Message},
     peer::{PeerError, Reader, Writer, meet},
     record,
     run::{Shared, TICK},
@@ -145,8 +145,8 @@ async fn serve(
 
 fn status(message: &[u8]) -> Result<Status, PeerError> {
     match Message::decode(message) {
-        Some(Message::Status(status)) => Ok(status),
-        Some(Message::Records(_) | Message::AllTold) | None => Err(PeerError::Nonsense),
+        Some((_, Message::Status(status))) => Ok(status),
+        Some((_, Message::Records(_) | Message::AllTold)) | None => Err(PeerError::Nonsense),
     }
 }
 
@@ -194,7 +194,8 @@ impl Voice<'_> {
                 self.behind().await;
                 continue;
             }
-            self.writer.send(&all_told()).await?;
+            let told = self.shared.encode(&Message::AllTold, Instant::now());
+            self.writer.send(&told).await?;
             self.shared.in_sync(self.address, true);
             debug!(address = %self.address, took = ?began.elapsed(), "a follower was told everything");
             self.go_on(&mut statuses, began).await?;
@@ -215,7 +216,7 @@ impl Voice<'_> {
     async fn status(&mut self, all_told: bool) -> Result<(), PeerError> {
         self.spoke = Instant::now();
         let status = Status { all_told, ..self.shared.local() };
-        self.writer.send(&status.encode()).await
+        self.writer.send(&self.shared.encode(&Message::Status(status), self.spoke)).await
     }
 
     /// All connections and clients that were seen within a time, and between them what is new.
@@ -223,20 +224,14 @@ impl Voice<'_> {
         let mut cursor = Cursor::default();
         loop {
             let mut records = Vec::new();
-            let (mut count, names) = (0, self.shared.names());
-            let more = self.shared.store.walk(
-                &mut cursor,
-                BUCKETS,
-                within,
-                Instant::now(),
-                &mut |known| {
-                    if let Some(record) = connection(known, &names) {
-                        record.encode(&mut records);
-                        count += 1;
-                    }
-                },
-            );
-            self.records(&records, count).await?;
+            let (mut count, names, now) = (0, self.shared.names(), Instant::now());
+            let more = self.shared.store.walk(&mut cursor, BUCKETS, within, now, &mut |known| {
+                if let Some(record) = connection(known, &names) {
+                    record.encode(&mut records);
+                    count += 1;
+                }
+            });
+            self.records(now, &records, count).await?;
             if matches!(self.news().await?, Went::Behind) {
                 return Ok(Went::Behind);
             }
@@ -266,7 +261,7 @@ impl Voice<'_> {
                     count += 1;
                 }
             }
-            self.records(&records, count).await?;
+            self.records(now, &records, count).await?;
             if matches!(self.news().await?, Went::Behind) {
                 return Ok(Went::Behind);
             }
@@ -279,18 +274,18 @@ impl Voice<'_> {
     async fn news(&mut self) -> Result<Went, PeerError> {
         loop {
             match self.batches.try_recv() {
-                Ok(batch) => self.writer.send(&message::records(&batch)).await?,
+                Ok(batch) => self.writer.send(&batch).await?,
                 Err(TryRecvError::Lagged(_)) => return Ok(Went::Behind),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return Ok(Went::Well),
             }
         }
     }
 
-    async fn records(&mut self, records: &[u8], count: u64) -> Result<(), PeerError> {
+    async fn records(&mut self, now: Instant, records: &[u8], count: u64) -> Result<(), PeerError> {
         const { assert!(record::LONGEST * 3 * BUCKETS < message::LONGEST) };
         if count > 0 {
             self.shared.told(count);
-            self.writer.send(&message::records(records)).await?;
+            self.writer.send(&self.shared.encode(&Message::Records(records), now)).await?;
         }
         Ok(())
     }
@@ -308,7 +303,7 @@ impl Voice<'_> {
             tokio::select! {
                 biased;
                 batch = self.batches.recv() => match batch {
-                    Ok(batch) => self.writer.send(&message::records(&batch)).await?,
+                    Ok(batch) => self.writer.send(&batch).await?,
                     Err(RecvError::Lagged(_)) => return Ok(()),
                     Err(RecvError::Closed) => {
                         return Err(std::io::Error::other("this director stops").into());

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Names, record::Record, run::Shared};
+use super::{Names, message::Message, record::Record, run::Shared};
 use crate::dataplane::{
     bpf::{Change, Ring, Templates},
     store::{ConnectionStore, Known},
@@ -21,7 +21,7 @@ const FLOOD: u32 = 20_000;
 /// So long a flood is waited out.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Some records, as they go over the wire.
+/// A message of some records, as it goes over the wire.
 pub(super) type Batch = Arc<[u8]>;
 
 /// Reads the rings for as long as it is polled.
@@ -80,7 +80,7 @@ impl Shared {
         if !batch.is_empty() {
             self.told(records);
             // Nobody may be listening just now.
-            drop(self.batches.send(batch.into()));
+            drop(self.batches.send(self.encode(&Message::Records(&batch), now).into()));
         }
         read
     }
