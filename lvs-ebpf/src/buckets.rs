@@ -3,7 +3,7 @@
 use core::{
     cell::UnsafeCell,
     intrinsics::{AtomicOrdering, atomic_cxchg, atomic_or, atomic_xadd},
-    mem::MaybeUninit,
+    mem::{MaybeUninit, offset_of},
     ptr,
 };
 
@@ -69,9 +69,10 @@ unsafe impl Layout for BucketV6 {
 
     #[inline(always)]
     fn key(this: *mut Self, way: usize) -> *mut ConnectionKeyV6 {
-        // The keys are a cache line apart.
+        const LINE: usize = offset_of!(BucketV6, second) - offset_of!(BucketV6, first);
+        const { assert!(offset_of!(BucketV6, third) - offset_of!(BucketV6, second) == LINE) };
         // SAFETY: fields of the bucket.
-        unsafe { (&raw mut (*this).first).byte_add(64 * way) }
+        unsafe { (&raw mut (*this).first).byte_add(LINE * way) }
     }
 
     #[inline(always)]

@@ -119,15 +119,20 @@ pub(super) struct SharedBucketV6 {
     entries: [AtomicU64; 3],
     guard: AtomicU32,
     first: [AtomicU32; 9],
-    second: [AtomicU32; 9],
     reserved: [u32; 7],
-    third: [AtomicU32; 9],
+    second: [AtomicU32; 9],
     reserved_too: [u32; 7],
+    third: [AtomicU32; 9],
 }
 
 const _: () = {
     assert!(size_of::<SharedBucketV6>() == size_of::<abi::BucketV6>());
-    assert!(offset_of!(SharedBucketV6, third) == offset_of!(abi::BucketV6, third));
+    assert!(
+        offset_of!(SharedBucketV6, guard) == offset_of!(abi::BucketV6, guard)
+            && offset_of!(SharedBucketV6, first) == offset_of!(abi::BucketV6, first)
+            && offset_of!(SharedBucketV6, second) == offset_of!(abi::BucketV6, second)
+            && offset_of!(SharedBucketV6, third) == offset_of!(abi::BucketV6, third)
+    );
     assert!(size_of::<SharedSettings>() == size_of::<abi::Settings>());
     assert!(
         offset_of!(SharedSettings, active_until) == offset_of!(abi::Settings, active_until)
@@ -139,7 +144,11 @@ const _: () = {
             && offset_of!(SharedSettings, tells) == offset_of!(abi::Settings, tells)
     );
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
-    assert!(size_of::<SharedBucket>() == size_of::<abi::Bucket>());
+    assert!(
+        size_of::<SharedBucket>() == size_of::<abi::Bucket>()
+            && offset_of!(SharedBucket, keys) == offset_of!(abi::Bucket, keys)
+            && offset_of!(SharedBucket, guard) == offset_of!(abi::Bucket, guard)
+    );
 };
 
 // SAFETY: atomics alone.

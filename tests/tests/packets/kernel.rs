@@ -8,23 +8,28 @@ use std::{
 
 use aya::programs::{TestRun as _, TestRunOptions};
 use lvs_common::{
-    abi::{Traffic, tells},
+    abi::{ConnectionKey, ConnectionKeyV6, TCP, Traffic, tells},
+    connections::state,
     fate::Fate,
+    flow::Flow,
     forward::{Explanation, Verdict},
     limits,
 };
 use lvs_userspace::{
+    config,
     dataplane::{
         Dataplane as _, Placement, Tables,
         bpf::{self, BpfDataplane, Change, Sizes},
         plan,
-        store::FlowName,
+        store::{FlowName, Known, Put},
     },
     model::Scheduler,
 };
 
 use crate::{
-    Lease, Runner, cases, check, explained, frames as f, laws,
+    Lease, Runner, cases, check, explained,
+    frames::{self as f, v6},
+    laws,
     services::{self, place, service},
     told::{self, Subject, Told},
     world,
@@ -66,11 +71,14 @@ impl Drop for FarInterface {
 
 impl Kernel {
     fn new(name: &str) -> Self {
+        Self::with(name, Sizes::default(), &world::tables())
+    }
+
+    fn with(name: &str, sizes: Sizes, tables: &Tables) -> Self {
         let far = FarInterface::make();
         let pins = PathBuf::from(format!("/sys/fs/bpf/lvs-test-{}-{name}", std::process::id()));
-        let mut dataplane =
-            BpfDataplane::load(&pins, Sizes::default(), 0).expect("root, and a bpffs");
-        for write in plan(&world::tables(), &Tables::default()) {
+        let mut dataplane = BpfDataplane::load(&pins, sizes, 0).expect("root, and a bpffs");
+        for write in plan(tables, &Tables::default()) {
             dataplane.write(&write).expect("a write to a map");
         }
         let told = dataplane.told().expect("the rings");
@@ -170,6 +178,58 @@ fn kernel_packet_cases() {
     let mut kernel = Kernel::new("cases");
     for case in cases::all() {
         check(&case, &mut kernel);
+    }
+}
+
+/// Tables that are so full that each place of a bucket is somebody's: what lvsd writes there the program
+/// finds, and what the program writes lvsd finds.
+#[test]
+fn kernel_and_lvsd_know_the_same_connections() {
+    const CONNECTIONS: u16 = 150;
+    let few = config::Connections { size: 200, ipv6_size: 200, ..Default::default() };
+    let sizes = Sizes::of(&few, limits::REAL_SERVERS as u32);
+    let mut kernel = Kernel::with("same", sizes, &world::tables());
+    let (vip, vip_v6, client) = (world::VIP, world::VIP_V6, v6::CLIENT);
+    let flow_v4 = |client_port: u16| {
+        let (client_port, port) = (client_port.to_be_bytes(), 80u16.to_be_bytes());
+        let key = ConnectionKey { client: f::CLIENT, vip, client_port, port };
+        FlowName::V4(Flow { key, protocol: u32::from(TCP) })
+    };
+    let flow_v6 = |client_port: u16| {
+        let (client_port, port) = (client_port.to_be_bytes(), 80u16.to_be_bytes());
+        let key = ConnectionKeyV6 { client, vip: vip_v6, client_port, port };
+        FlowName::V6(Flow { key, protocol: u32::from(TCP) })
+    };
+    let [web, web_v6] = [world::WEB[2], world::WEB_V6[1]];
+    let now = Instant::now();
+    for port in 1..=CONNECTIONS {
+        for (flow, to) in [(flow_v4(port), web), (flow_v6(port), web_v6)] {
+            let (real_server, state, age) = (to.index, state::ESTABLISHED, Duration::ZERO);
+            let known = Known { flow, real_server, state, age };
+            assert_eq!(kernel.told.store.put(&known, false, now), Put::Recorded, "{port}");
+        }
+    }
+    for port in 1..=CONNECTIONS {
+        for (mut frame, to) in
+            [(f::tcp(port, 80, f::ACK), web), (v6::tcp(port, 80, f::ACK), web_v6)]
+        {
+            kernel.run(&mut frame);
+            assert_eq!(frame[..6], to.mac(), "{port}");
+        }
+    }
+    drop(kernel);
+    let mut kernel = Kernel::with("same-too", sizes, &world::tables());
+    for port in 1..=CONNECTIONS {
+        for flags in [f::SYN, f::ACK] {
+            kernel.run(&mut f::tcp(port, 80, flags));
+            kernel.run(&mut v6::tcp(port, 80, flags));
+        }
+    }
+    for port in 1..=CONNECTIONS {
+        for flow in [flow_v4(port), flow_v6(port)] {
+            let known = kernel.told.store.find(flow, now).expect("what the program has recorded");
+            assert_eq!(known.state, state::ESTABLISHED, "{port}");
+        }
     }
 }
 
