@@ -49,7 +49,7 @@ pub const LAYOUT: u32 = {
         limits::TEMPLATES,
         limits::FRAGMENTS,
         limits::VIPS,
-        limits::VIP_FILTER,
+        limits::VIP_FILTERS,
         limits::INTERFACES,
         crate::fate::Fate::ALL.len(),
         // What SHAPE only names.
@@ -274,8 +274,9 @@ abi! {
         pub strays_until: u64,
         /// What is told to lvsd: bits of [`tells`].
         pub tells: u32,
-        /// Zero.
-        pub reserved: u32,
+        /// CPUs that share the room among the half-open connections; see
+        /// [`BEGINNINGS_OF_BUCKET`](limits::BEGINNINGS_OF_BUCKET).
+        pub cpus: u32,
         /// Buckets of `CONNECTIONS`.
         pub buckets: u32,
         /// Buckets of `HALF_OPEN`.
@@ -284,6 +285,18 @@ abi! {
         pub buckets_v6: u32,
         /// Buckets of `HALF_OPEN_V6`.
         pub half_open_buckets_v6: u32,
+    }
+
+    /// Connections of an address family that have begun on one CPU.
+    #[derive(Default)]
+    pub struct Begun = 16 {
+        /// A time, in units of the clock.
+        pub time: u32,
+        /// So many were recorded then.
+        pub recorded: u32,
+        /// So many SYNs there were, ever, that went to a real server and were not recorded, since too many
+        /// others were in that time.
+        pub unrecorded: u64,
     }
 
     /// What went through a service or to a real server.
@@ -367,6 +380,8 @@ pub mod service_flags {
     pub const ONE_PACKET: u16 = 1;
     /// It has too few real servers. For the next lvsd; the program does not care.
     pub const NO_QUORUM: u16 = 2;
+    /// No connection of it is remembered: each packet goes where the hash of an address says.
+    pub const STATELESS: u16 = 4;
 }
 
 impl RealServer {
@@ -396,6 +411,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0x17dd_fa88, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0x35de_bb8f, "{LAYOUT:#x}");
     }
 }

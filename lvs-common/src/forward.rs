@@ -10,6 +10,7 @@ mod lookup;
 mod peek;
 mod send;
 mod shortcut;
+mod unrecorded;
 
 pub use choose::choose;
 pub use explain::{Explanation, Reason, explain, explain_flow};
@@ -17,10 +18,11 @@ pub use long_way::{long_way, settle};
 pub use lookup::{find, make_room};
 pub use peek::{Peek, Peekable};
 pub use shortcut::shortcut;
+pub use unrecorded::unrecorded;
 
 use crate::{
     abi::{
-        FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
+        Begun, FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
         TemplateKey, Traffic,
     },
     connections::{self, Bucket, Entry, Found, Inserted, Room},
@@ -54,6 +56,8 @@ pub trait Tables: Loads {
     fn service(&self, key: &ServiceKey) -> Option<&Service>;
     /// Whether an address may be a VIP, by its [fold](crate::vip_filter): if not, it is none.
     fn may_be_vip(&self, fold: u32) -> bool;
+    /// Whether a VIP may have services that remember nothing, alike.
+    fn may_be_stateless(&self, fold: u32) -> bool;
     /// Whether the program answers for this address; IPv4 as `::ffff:a.b.c.d`.
     fn is_vip(&self, address: &[u8; 16]) -> bool;
     /// The real server at `index`.
@@ -132,11 +136,18 @@ pub trait FamilyTables<A: Address> {
         connections::insert(first, second, key, entry, room)
     }
 
+    /// What has begun on this CPU.
+    fn begun(&self) -> Begun;
+    /// Notes what has begun on this CPU.
+    fn set_begun(&self, begun: Begun);
+
     /// Tells lvsd that there is something new about a connection.
     fn tell(&self, flow: &Flow<A>, table: Table);
 
     /// [`find`] of these tables.
     fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64;
+    /// [`unrecorded()`] of these tables.
+    fn unrecorded(&self, flow: &Flow<A>) -> u32;
     /// [`make_room`] of these tables.
     fn make_room(&self, flow: &Flow<A>) -> u32;
     /// [`long_way()`] of these tables.

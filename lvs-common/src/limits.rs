@@ -18,6 +18,10 @@ pub const CONNECTIONS: u32 = 1 << 20;
 /// Connections of each address family that are not established yet, unless the configuration says
 /// otherwise.
 pub const HALF_OPEN: u32 = 1 << 16;
+/// So many connections may begin in a unit of the clock, of about a second, for each bucket of half-open
+/// ones, of which half the places are taken then for half a second each: as long as a client that is far
+/// away needs for its first ACK. Were there more, they would drive each other out.
+pub const BEGINNINGS_OF_BUCKET: u32 = 3;
 /// Clients that persistence remembers; the least recently used goes first.
 pub const TEMPLATES: usize = 1 << 17;
 /// Datagrams in fragments that are under way at a time.
@@ -28,7 +32,9 @@ pub const CHANGES: usize = 1 << 20;
 pub const BEGINNINGS: usize = 1 << 18;
 /// Virtual IP addresses.
 pub const VIPS: usize = 16_384;
-/// Words of the filter of virtual IP addresses: 65,536 bits, one in eight set when there are most.
+/// Words of a filter of virtual IP addresses: 65,536 bits, one in eight set when there are most.
 pub const VIP_FILTER: usize = 1 << 10;
+/// Two of them are in the map: of all, and of those with services that remember nothing.
+pub const VIP_FILTERS: usize = 2 * VIP_FILTER;
 /// Interfaces that the program may be attached to.
 pub const INTERFACES: usize = 256;

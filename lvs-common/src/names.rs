@@ -51,8 +51,10 @@ maps! {
     BEGINNINGS = "BEGINNINGS",
     /// VIP (IPv4 as `::ffff:a.b.c.d`) to [`Vip`](crate::abi::Vip): what the program answers for.
     VIPS = "VIPS",
-    /// A bit for each [fold](crate::vip_filter) of a VIP: what can't be one.
+    /// A bit for each [fold](crate::vip_filter) of a VIP: what can't be one, and which remember all.
     VIP_FILTER = "VIP_FILTER",
+    /// What has [`Begun`](crate::abi::Begun) just now, over IPv4 and IPv6, for each CPU.
+    BEGUN = "BEGUN",
     /// Interface index to [`Interface`](crate::abi::Interface).
     INTERFACES = "INTERFACES",
     /// The interfaces that frames may leave by.

@@ -3,8 +3,14 @@
 //! A director's own traffic, and all that a switch floods to it, is for no VIP; it is told so for a
 //! tenth of what the look-up in `VIPS` costs. An address whose bit is set may be a VIP, or share its
 //! bit with one.
+//!
+//! A second one says of most VIPs that they have no services that remember nothing: packets for them are
+//! looked up among the connections first, and among the services only if they are of none.
 
 use crate::limits;
+
+/// The word of the second filter that stands for the first of the first.
+pub const STATELESS: u32 = limits::VIP_FILTER as u32;
 
 /// An address in one word.
 #[inline(always)]

@@ -26,7 +26,8 @@ const SPINS: u32 = 128;
 /// The functions of an address family. Their names are seen from outside, so each has its own.
 macro_rules! family {
     ($(#[$doc:meta])+ $module:ident, $address:ty,
-     $long_way:ident, $choose:ident, $settle:ident, $find:ident, $make_room:ident) => {
+     $long_way:ident, $choose:ident, $settle:ident, $find:ident, $make_room:ident,
+     $unrecorded:ident) => {
         $(#[$doc])+
         pub(crate) mod $module {
             use super::*;
@@ -36,6 +37,16 @@ macro_rules! family {
             pub(crate) use $long_way as long_way;
             pub(crate) use $make_room as make_room;
             pub(crate) use $settle as settle;
+            pub(crate) use $unrecorded as unrecorded;
+
+            /// [`forward::unrecorded`].
+            #[unsafe(no_mangle)]
+            #[inline(never)]
+            pub(crate) extern "C" fn $unrecorded(flow: *const Flow<$address>) -> u32 {
+                // SAFETY: the verifier has seen that every caller gives a flow.
+                let Some(flow) = (unsafe { flow.as_ref() }) else { return 0 };
+                forward::unrecorded(flow, &BpfMaps::without_packet())
+            }
 
             /// [`forward::make_room`].
             #[unsafe(no_mangle)]
@@ -98,12 +109,12 @@ macro_rules! family {
 family! {
     /// For IPv4.
     v4, [u8; 4], lvs_long_way, lvs_choose, lvs_settle, lvs_find,
-    lvs_make_room
+    lvs_make_room, lvs_unrecorded
 }
 family! {
     /// For IPv6.
     v6, [u8; 16], lvs_long_way_v6, lvs_choose_v6, lvs_settle_v6, lvs_find_v6,
-    lvs_make_room_v6
+    lvs_make_room_v6, lvs_unrecorded_v6
 }
 
 /// [`schedule::least`].

@@ -15,8 +15,8 @@ use aya_ebpf::{
 };
 use lvs_common::{
     abi::{
-        Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings,
-        Template, TemplateKey, Traffic, Vip,
+        Begun, Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceKey,
+        Settings, Template, TemplateKey, Traffic, Vip,
     },
     fate::Fate,
     flow::Flow,
@@ -75,7 +75,9 @@ static BEGINNINGS: RingBuf<Flow<[u8; 4]>, { limits::BEGINNINGS }> = RingBuf::new
 #[btf_map]
 static VIPS: HashMap<[u8; 16], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
-static VIP_FILTER: Array<u64, { limits::VIP_FILTER }> = Array::new();
+static VIP_FILTER: Array<u64, { limits::VIP_FILTERS }> = Array::new();
+#[btf_map]
+static BEGUN: PerCpuArray<Begun, 2> = PerCpuArray::new();
 #[btf_map]
 static INTERFACES: HashMap<u32, Interface, { limits::INTERFACES }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
@@ -113,7 +115,7 @@ impl<'a> BpfMaps<'a> {
 
 macro_rules! family {
     ($address:ty, $bucket:ty, [$established:ident, $half_open:ident], [$n:ident, $n_half_open:ident],
-     $functions:ident) => {
+     $begun:literal, $functions:ident) => {
         impl FamilyTables<$address> for BpfMaps<'_> {
             type Bucket = SharedBucket<$bucket>;
 
@@ -133,6 +135,24 @@ macro_rules! family {
                     Table::Established => settings.$n,
                     Table::HalfOpen => settings.$n_half_open,
                 }
+            }
+
+            #[inline(always)]
+            fn begun(&self) -> Begun {
+                BEGUN.get($begun).copied().unwrap_or_default()
+            }
+
+            #[inline(always)]
+            fn set_begun(&self, begun: Begun) {
+                if let Some(place) = BEGUN.get_ptr_mut($begun) {
+                    // SAFETY: as in `add`.
+                    unsafe { *place = begun };
+                }
+            }
+
+            #[inline(always)]
+            fn unrecorded(&self, flow: &Flow<$address>) -> u32 {
+                $functions::unrecorded(flow)
             }
 
             #[inline(always)]
@@ -172,8 +192,15 @@ macro_rules! family {
     };
 }
 
-family!([u8; 4], Bucket, [CONNECTIONS, HALF_OPEN], [buckets, half_open_buckets], v4);
-family!([u8; 16], BucketV6, [CONNECTIONS_V6, HALF_OPEN_V6], [buckets_v6, half_open_buckets_v6], v6);
+family!([u8; 4], Bucket, [CONNECTIONS, HALF_OPEN], [buckets, half_open_buckets], 0, v4);
+family!(
+    [u8; 16],
+    BucketV6,
+    [CONNECTIONS_V6, HALF_OPEN_V6],
+    [buckets_v6, half_open_buckets_v6],
+    1,
+    v6
+);
 
 /// The slots and loads, which need no packet.
 pub(crate) struct MapLoads;
@@ -271,6 +298,12 @@ impl Tables for BpfMaps<'_> {
     fn may_be_vip(&self, fold: u32) -> bool {
         let (word, bit) = vip_filter::place(fold);
         VIP_FILTER.get(word).is_some_and(|word| word >> bit & 1 != 0)
+    }
+
+    #[inline(always)]
+    fn may_be_stateless(&self, fold: u32) -> bool {
+        let (word, bit) = vip_filter::place(fold);
+        VIP_FILTER.get(vip_filter::STATELESS + word).is_some_and(|word| word >> bit & 1 != 0)
     }
 
     #[inline(always)]

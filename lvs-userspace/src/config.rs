@@ -203,6 +203,8 @@ pub struct VirtualService {
     pub persistence: Option<Persistence>,
     /// Whether every datagram is scheduled for itself.
     pub one_packet: bool,
+    /// Whether no connection is remembered, and a hash says where each packet goes.
+    pub stateless: bool,
     /// What becomes of the connections of a real server that is down or removed.
     pub lost_connections: LostConnections,
     /// Who takes new connections when no real server does.
@@ -233,6 +235,7 @@ impl VirtualService {
             scheduler: Scheduler::Wrr,
             persistence: None,
             one_packet: false,
+            stateless: false,
             lost_connections: LostConnections::Reschedule,
             sorry_server: None,
             inhibit_on_failure: false,

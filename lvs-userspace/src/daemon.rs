@@ -9,6 +9,7 @@ mod counts;
 mod drift;
 mod examination;
 mod failover;
+mod flood;
 mod rates;
 mod reach;
 mod report;

@@ -45,6 +45,8 @@ pub struct Service {
     pub persistence: Option<Persistence>,
     /// Whether every datagram is scheduled for itself.
     pub one_packet: bool,
+    /// Whether no connection is remembered, and a hash says where each packet goes.
+    pub stateless: bool,
     /// What becomes of the connections of a real server that is down or removed.
     pub lost_connections: LostConnections,
     /// Who takes new connections when no real server does.
@@ -120,4 +122,11 @@ pub trait Dataplane {
     /// # Errors
     /// What the kernel said.
     fn fate(&self, fate: Fate) -> io::Result<u64>;
+
+    /// How many SYNs were forwarded and not recorded, because more began than there is room for among the
+    /// half-open connections.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn unrecorded(&self) -> io::Result<u64>;
 }

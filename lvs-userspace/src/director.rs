@@ -413,6 +413,7 @@ impl Director {
             scheduler: service.scheduler,
             persistence: service.persistence,
             one_packet: service.one_packet,
+            stateless: service.stateless,
             lost_connections: service.lost_connections,
             sorry_server: service.sorry_server.and_then(|it| self.wanted_sorry_server(it)),
             has_quorum: self.has_quorum(&service.id),

@@ -49,6 +49,7 @@ fn the_reference_shows_the_defaults() {
                 "scheduler",
                 "weight",
                 "one_packet",
+                "stateless",
                 "lost",
                 "upper",
                 "lower",
@@ -138,7 +139,7 @@ protocol = "tcp"
             lvs.toml:8:11: virtual_service[1].address: found "192.0.2.10:80"; expected an IP address, like "192.0.2.10"
             lvs.toml:10:12: virtual_service[1].protocol: found "sctp"; expected one of "tcp", "udp"
             lvs.toml:11:13: virtual_service[1].scheduler: found "wlcc"; expected one of "rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "dh", "mh", "fastest"
-            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, check, follow_load, inhibit_on_failure, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, quorum, quorum_hysteresis, real_server, scheduler, slow_start, sorry_server
+            lvs.toml:12:1: virtual_service[1].persistence: there is no such key; expected one of address, check, follow_load, inhibit_on_failure, lost_connections, one_packet, persistence_granularity, persistence_timeout, port, protocol, quorum, quorum_hysteresis, real_server, scheduler, slow_start, sorry_server, stateless
             lvs.toml:15:11: virtual_service[1].real_server[1].address: found 7; expected an IP address, like "192.0.2.10"
             lvs.toml:16:10: virtual_service[1].real_server[1].weight: found 65536; expected a weight from 0 to 65535
             lvs.toml:23:11: virtual_service[2].real_server[1].address: this is the virtual address; expected the real server's own
@@ -278,6 +279,41 @@ lower_threshold = 11
             lvs.toml:16:16: virtual_service[1].sorry_server: ::1 is a loopback address; expected the address of a host
             lvs.toml:20:19: virtual_service[1].real_server[1].lower_threshold: found 11; expected no more than upper_threshold"#]],
     );
+}
+
+#[test]
+fn who_remembers_nothing_can_do_nothing_that_takes_memory() {
+    let file = |keys: &str, real_server: &str| {
+        format!(
+            r#"[director]
+name = "midas"
+interfaces = ["eth0"]
+[[virtual_service]]
+address = "192.0.2.20"
+port = 0
+protocol = "udp"
+stateless = true
+{keys}
+[[virtual_service.real_server]]
+address = "192.0.2.21"
+{real_server}
+"#
+        )
+    };
+    // All ports, too: a client's connections go to one real server in any case.
+    let good = Config::parse(&file("scheduler = \"mh\"", ""), "lvs.toml").unwrap();
+    assert!(good.virtual_services[0].stateless);
+    for (keys, real_server, error) in [
+        ("", "", "needs a scheduler that goes by a hash (mh, sh, dh): the others decide only once"),
+        ("scheduler = \"wlc\"", "", "needs a scheduler that goes by a hash"),
+        ("scheduler = \"mh\"\npersistence_timeout = \"5m\"", "", "remembers no client either"),
+        ("scheduler = \"sh\"\none_packet = true", "", "can't be together with one_packet"),
+        ("scheduler = \"dh\"", "upper_threshold = 10", "counts no connections"),
+    ] {
+        let errors = Config::parse(&file(keys, real_server), "lvs.toml").unwrap_err().to_string();
+        let begins = format!("lvs.toml:8:13: virtual_service[1].stateless: {error}");
+        assert!(errors.starts_with(&begins), "{errors}");
+    }
 }
 
 #[test]

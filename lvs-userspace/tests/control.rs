@@ -151,6 +151,7 @@ fn services() -> api::Services {
         persistence_timeout_s: None,
         persistence_granularity: None,
         one_packet: false,
+        stateless: false,
         connections: 12,
         packets_in: 70,
         bytes_in: 4200,
@@ -187,6 +188,7 @@ fn status() -> api::Status {
         failover: None,
         timeouts: api::Timeouts { tcp_established_s: 900, tcp_fin_wait_s: 120, udp_s: 300 },
         file: api::File { path: "/etc/lvs/lvs.toml".to_owned(), differs: Some(false) },
+        unrecorded: 0,
         fates: vec![],
     }
 }

@@ -1,7 +1,10 @@
 //! One director takes over from the other: no connection that is open breaks, whatever befalls the master.
 //! That takes directors that tell each other of their connections.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 use lvs_tests::{
@@ -9,6 +12,7 @@ use lvs_tests::{
     lab::{Harm, Host, Lab, Options, PairConfig, VIP, VIP_V6, wait_for},
     takeover::Takeover,
 };
+use serde_json::{Value, json};
 
 /// There and back.
 fn connections_survive(harm: Harm, plan: &Plan) -> Result<()> {
@@ -91,4 +95,30 @@ fn a_master_without_a_cable_for_long() -> Result<()> {
 #[test]
 fn a_master_of_an_ipv6_vip() -> Result<()> {
     connections_survive(Harm::Killed, &Plan::to(VIP_V6))
+}
+
+/// Services that remember nothing: the other director sends each packet where this one would, though nobody
+/// has told it anything.
+#[test]
+fn a_master_that_remembers_nothing() -> Result<()> {
+    for vip in [IpAddr::from(VIP), VIP_V6.into()] {
+        let lab = Lab::up(Options::default())?;
+        let mut pair = lab.start_pair(PairConfig::with("sync = false"))?;
+        for host in [Host::Director, Host::Standby] {
+            let keys = ["--set", "scheduler=\"mh\"", "--set", "stateless=true"];
+            let service = SocketAddr::new(vip, 80).to_string();
+            let edit = [&["service", "edit", "tcp", &service][..], &keys].concat();
+            let edited = pair.of(host)?.lvsctl(&edit)?;
+            ensure!(edited.status.success(), "{}", String::from_utf8_lossy(&edited.stderr));
+        }
+        let what = format!("{} of {vip}, without state", Harm::Killed);
+        let away = Takeover::measure(what, &Plan::to(vip), &mut pair, Host::Standby, |pair| {
+            lab.harm(pair, Host::Director, Harm::Killed)
+        })?;
+        away.check_connections()?;
+        let listed = pair.of(Host::Standby)?.lvsctl(&["connections", "--json"])?;
+        let listed: Value = serde_json::from_slice(&listed.stdout)?;
+        ensure!(listed["connections"] == json!([]), "{listed:#}");
+    }
+    Ok(())
 }

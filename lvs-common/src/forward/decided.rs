@@ -33,6 +33,8 @@ const RECORD: u64 = 1 << 35;
 const MOVE: u64 = 1 << 36;
 /// There must be room for that first.
 const MAKE_ROOM: u64 = 1 << 37;
+/// It is not recorded because too many others are just now.
+const IN_FLOOD: u64 = 1 << 38;
 const STATE_SHIFT: u32 = 40;
 const ROOM_SHIFT: u32 = 48;
 const REASON_SHIFT: u32 = 56;
@@ -54,6 +56,14 @@ impl Decided {
     #[inline(always)]
     pub(super) fn begins(real_server: u32) -> Self {
         Self(u64::from(real_server) | BEGINS)
+    }
+
+    /// It goes to a real server, and nothing is remembered of it.
+    #[inline(always)]
+    pub(super) fn unrecorded(real_server: u32, begins: bool, in_flood: bool) -> Self {
+        let Self(word) = Self::because(Reason::Unrecorded, real_server);
+        let bit = |wanted, bit| if wanted { bit } else { 0 };
+        Self(word | bit(begins, BEGINS) | bit(in_flood, IN_FLOOD))
     }
 
     #[inline(always)]
@@ -156,6 +166,11 @@ impl Decided {
     #[inline(always)]
     pub(super) fn does_begin(self) -> bool {
         self.0 & BEGINS != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_in_flood(self) -> bool {
+        self.0 & IN_FLOOD != 0
     }
 
     #[inline(always)]

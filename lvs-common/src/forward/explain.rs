@@ -28,15 +28,24 @@ pub enum Reason {
     Scheduler,
     /// No other real server takes connections.
     SorryServer,
+    /// Nothing is remembered of it: a hash picks it.
+    Unrecorded,
 }
 
 impl Reason {
     /// The reason with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Connection, Self::Stray, Self::Persistence, Self::Scheduler, Self::SorryServer]
-            .into_iter()
-            .find(|&reason| reason as u8 == number)
+        [
+            Self::Connection,
+            Self::Stray,
+            Self::Persistence,
+            Self::Scheduler,
+            Self::SorryServer,
+            Self::Unrecorded,
+        ]
+        .into_iter()
+        .find(|&reason| reason as u8 == number)
     }
 }
 

@@ -26,7 +26,11 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
 ) -> Result<Target, Fate> {
     let lookup = Lookup::new(&packet.flow, packet.segment, tables, settings);
     let choice = match lookup.find_at_once(Table::Established) {
-        Some(found) if lookup.just_goes_on(found.entry) => {
+        // Where services may remember nothing, they are asked first.
+        Some(found)
+            if lookup.just_goes_on(found.entry)
+                && !tables.may_be_stateless(A::fold(&packet.flow.key)) =>
+        {
             check_active(tables, settings)?;
             let real_server = found.entry.real_server;
             Choice { real_server, begins: false, reason: Reason::Connection as u8 }
@@ -115,10 +119,13 @@ pub(super) fn relay<T: Tables + FamilyTables<A>, A: Address>(
         Segment::Acknowledge
     };
     let find = |table| Found::from_word(tables.find(&error.flow, segment, table));
-    let Some(found) = find(Table::Established).or_else(|| find(Table::HalfOpen)) else {
-        return Err(Fate::PassedIcmp);
+    let real_server = match find(Table::Established).or_else(|| find(Table::HalfOpen)) {
+        Some(found) => found.entry.real_server,
+        None => tables.unrecorded(&error.flow),
     };
-    let real_server = found.entry.real_server;
+    if real_server == 0 {
+        return Err(Fate::PassedIcmp);
+    }
     check_active(tables, settings)?;
     let traffic = Traffic { connections: 0, packets: 1, bytes: u64::from(error.bytes) };
     Ok(Target { real_server, reason: Reason::Connection as u8, traffic })

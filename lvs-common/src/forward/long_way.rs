@@ -6,6 +6,7 @@ use super::{
     explain::Reason,
     flow::service,
     lookup::{Lookup, Place},
+    unrecorded,
 };
 use crate::{
     abi::{Service, service_flags},
@@ -26,6 +27,15 @@ pub fn long_way<T: Tables + FamilyTables<A>, A: Address>(
     let Some(settings) = tables.settings() else {
         return Decided::fate(Fate::PassedInactive).to_word();
     };
+    if let Some(decided) = unrecorded::decide(flow, segment, tables, settings) {
+        return match check_active(tables, settings) {
+            Ok(()) => {
+                unrecorded::count(decided, tables);
+                decided.to_word()
+            }
+            Err(fate) => Decided::fate(fate).to_word(),
+        };
+    }
     let lookup = Lookup::new(flow, segment, tables, settings);
     let decided = match lookup.find_at_once(Table::Established) {
         Some(found) => known(&lookup, Place { found, table: Table::Established }),
@@ -115,8 +125,8 @@ fn begin<T: Tables + FamilyTables<A>, A: Address>(
     lookup: &Lookup<'_, T, A>,
     service: &Service,
 ) -> Decided {
-    let remembered =
-        service.flags & service_flags::ONE_PACKET == 0 || lookup.segment != Segment::Datagram;
+    let remembered = service.flags & service_flags::STATELESS == 0
+        && (service.flags & service_flags::ONE_PACKET == 0 || lookup.segment != Segment::Datagram);
     match (pick_at_once(lookup, service), remembered) {
         (None, true) => Decided::choose_and_record(lookup.template.state),
         (None, false) => Decided::choose(),

@@ -1,6 +1,6 @@
 //! A flow's place in the connection tables, and what is done there.
 
-use super::{FamilyTables, Table, Tables};
+use super::{FamilyTables, Table, Tables, unrecorded};
 use crate::{
     abi::{RealServer, Settings, real_server_state, tells},
     connections::{self, Entry, Found, Hash, Inserted, Room, find_either, state},
@@ -199,6 +199,9 @@ impl<'a, T: Tables + FamilyTables<A>, A: Address> Lookup<'a, T, A> {
         let inserted = self.tables.insert([first, second], &self.flow.key, entry, room);
         if let Inserted::Recorded { evicted } = inserted {
             recount(self.tables, evicted, entry);
+            if table == Table::HalfOpen {
+                unrecorded::note(self.tables, entry.seen);
+            }
             self.tell(table);
         }
         inserted

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use super::{FamilyTables, Loads, Table, Tables};
 use crate::{
     abi::{
-        FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
+        Begun, FragmentKey, Interface, Load, RealServer, Service, ServiceKey, Settings, Template,
         TemplateKey, Traffic,
     },
     connections::{Entry, Found, Inserted, Room},
@@ -102,6 +102,11 @@ impl<T: Peekable> Tables for Peek<'_, T> {
     }
 
     #[inline(always)]
+    fn may_be_stateless(&self, fold: u32) -> bool {
+        self.tables.may_be_stateless(fold)
+    }
+
+    #[inline(always)]
     fn is_vip(&self, address: &[u8; 16]) -> bool {
         self.tables.is_vip(address)
     }
@@ -183,11 +188,24 @@ impl<T: Peekable + FamilyTables<A>, A: Address> FamilyTables<A> for Peek<'_, T> 
     }
 
     #[inline(always)]
+    fn begun(&self) -> Begun {
+        self.tables.begun()
+    }
+
+    #[inline(always)]
+    fn set_begun(&self, _: Begun) {}
+
+    #[inline(always)]
     fn tell(&self, _: &Flow<A>, _: Table) {}
 
     #[inline(always)]
     fn find(&self, flow: &Flow<A>, segment: Segment, table: Table) -> u64 {
         self.tables.find(flow, segment, table)
+    }
+
+    #[inline(always)]
+    fn unrecorded(&self, flow: &Flow<A>) -> u32 {
+        self.tables.unrecorded(flow)
     }
 
     /// Nothing is recorded, so that no room is needed.

@@ -5,8 +5,11 @@
 //! for every packet of a flow: there is but one policy, only the reading of headers is another.
 
 use super::{
-    FamilyTables, Table, Tables, Target, Verdict, check_active, flow, met,
+    FamilyTables, Table, Tables, Target, Verdict, check_active,
+    decided::Decided,
+    flow, met,
     send::{self, address, leave},
+    unrecorded,
 };
 use crate::{
     abi::{SAME_VLAN, Traffic, real_server_state},
@@ -42,28 +45,35 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     packet: &FlowPacket<A>,
     tables: &T,
 ) -> Option<Verdict> {
-    let real_server = goes_on_with(packet, tables)?;
+    let decided = goes_on_with(packet, tables)?;
+    let real_server = decided.real_server();
     let to = tables.real_server(real_server)?;
     if to.state != real_server_state::READY || to.vlan != SAME_VLAN {
         return None;
     }
     send::check_loop(frame, to).ok()?;
     address(frame, to)?;
-    let traffic = Traffic { connections: 0, packets: 1, bytes: u64::from(packet.bytes) };
+    let bytes = u64::from(packet.bytes);
+    let traffic = Traffic { connections: u64::from(decided.does_begin()), packets: 1, bytes };
+    unrecorded::count(decided, tables);
     tables.account(to.service, real_server, traffic);
     Some(leave(to, tables))
 }
 
-/// The real server of the established connection that a packet belongs to, and leaves as it is.
+/// Where a packet goes that leaves its established connection as it is, or of which nothing is remembered.
 #[inline(always)]
 fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
     packet: &FlowPacket<A>,
     tables: &T,
-) -> Option<u32> {
+) -> Option<Decided> {
     let key = &packet.flow.key;
     let states = state::lasting(packet.segment);
     let settings = tables.settings()?;
     check_active(tables, settings).ok()?;
+    let unrecorded = unrecorded::decide(&packet.flow, packet.segment, tables, settings);
+    if unrecorded.is_some() {
+        return unrecorded;
+    }
     let hash = A::hash(key, &settings.secrets);
     if packet.segment == Segment::Syn {
         // Its place, most likely: the two are waited for at the same time.
@@ -80,5 +90,5 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
         // Whoever gets in the way has noted it, too.
         bucket.swap(way, entry, Entry { seen, ..entry });
     }
-    Some(entry.real_server)
+    Some(Decided::known(entry.real_server))
 }

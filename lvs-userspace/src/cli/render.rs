@@ -270,7 +270,14 @@ fn fates(status: &Status) -> String {
     for fate in &status.fates {
         table.add_row(vec![fate.name.clone(), fate.packets.to_string(), fate.meaning.clone()]);
     }
-    lines(&table)
+    let mut text = lines(&table);
+    if status.unrecorded > 0 {
+        text += &format!(
+            "\n{} SYNs were forwarded and not recorded: more began than half_open has room for\n",
+            status.unrecorded
+        );
+    }
+    text
 }
 
 /// `lvsctl diff`.

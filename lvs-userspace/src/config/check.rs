@@ -191,6 +191,7 @@ fn virtual_service(
     let granularity =
         section.optional("persistence_granularity", number("a prefix length", 0..=128));
     let one_packet = section.optional("one_packet", boolean);
+    let stateless = section.optional("stateless", boolean).filter(|at| at.value);
     let lost = section.optional("lost_connections", one_of(&LOST_CONNECTIONS));
     let sorry_server = section.optional("sorry_server", host_address);
 
@@ -226,7 +227,9 @@ fn virtual_service(
         let message = "without persistence_timeout this means nothing";
         section.problem(&granularity.span, "persistence_granularity", message);
     }
-    if let (Some(port), None) = (port.as_ref().filter(|at| at.value == 0), &timeout) {
+    if let (Some(port), None, None) =
+        (port.as_ref().filter(|at| at.value == 0), &timeout, &stateless)
+    {
         let message = "all ports (0) need a persistence_timeout, so that a client's connections \
                        to different ports go to one real server";
         section.problem(&port.span, "port", message);
@@ -235,6 +238,10 @@ fn virtual_service(
         && protocol.as_ref().is_some_and(|at| at.value == Protocol::Tcp)
     {
         section.problem(&one_packet.span, "one_packet", "only for UDP");
+    }
+    if let Some(stateless) = &stateless {
+        let others = [timeout.is_some(), one_packet.as_ref().is_some_and(|at| at.value)];
+        check_stateless(section, stateless, scheduler.as_ref(), others, &servers);
     }
     let quorum_value = quorum.map_or(0, |at| at.value);
     if let Some(hysteresis) = hysteresis.as_ref().filter(|at| at.value >= quorum_value.max(1)) {
@@ -265,6 +272,7 @@ fn virtual_service(
             granularity: granularity.map_or(longest, |at| at.value),
         }),
         one_packet: one_packet.is_some_and(|at| at.value),
+        stateless: stateless.is_some(),
         lost_connections: lost.map(|at| at.value).unwrap_or_default(),
         sorry_server: sorry_server.map(|at| at.value),
         inhibit_on_failure: inhibit.is_some_and(|at| at.value),
@@ -323,6 +331,33 @@ fn real_server(
             lower => lower,
         },
     })
+}
+
+/// Nothing can be asked of a service that remembers nothing which only memory can do; `others` are persistence
+/// and `one_packet`.
+fn check_stateless(
+    section: &Reader<'_>,
+    stateless: &At<bool>,
+    scheduler: Option<&At<Scheduler>>,
+    [persists, one_packet]: [bool; 2],
+    servers: &[Option<RealServer>],
+) {
+    let goes_by_hash =
+        |it: &At<Scheduler>| matches!(it.value, Scheduler::Sh | Scheduler::Mh | Scheduler::Dh);
+    let has_threshold = |it: &RealServer| it.upper_threshold > 0;
+    let message = if !scheduler.is_some_and(goes_by_hash) {
+        "needs a scheduler that goes by a hash (mh, sh, dh): the others decide only once for a connection"
+    } else if persists {
+        "remembers no client either: expected no persistence_timeout (sh and mh keep a client at one real \
+         server anyway)"
+    } else if one_packet {
+        "can't be together with one_packet: no datagram is remembered in any case"
+    } else if servers.iter().flatten().any(has_threshold) {
+        "counts no connections: expected real servers without upper_threshold"
+    } else {
+        return;
+    };
+    section.problem(&stateless.span, "stateless", message);
 }
 
 /// A real server is on the same network as the virtual service, so of the same address family.

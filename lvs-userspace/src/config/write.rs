@@ -357,6 +357,7 @@ fn write_service(service: &VirtualService, text: &mut Text) {
         scheduler,
         persistence,
         one_packet,
+        stateless,
         lost_connections,
         sorry_server,
         inhibit_on_failure,
@@ -378,6 +379,7 @@ fn write_service(service: &VirtualService, text: &mut Text) {
     }
     for (key, value) in [
         ("one_packet", one_packet),
+        ("stateless", stateless),
         ("inhibit_on_failure", inhibit_on_failure),
         ("follow_load", follow_load),
     ] {

@@ -79,6 +79,9 @@ pub struct Service {
     /// Whether every datagram is scheduled for itself; left out if not.
     #[serde(default, skip_serializing_if = "is_default")]
     pub one_packet: bool,
+    /// Whether no connection is remembered; left out if they are.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stateless: bool,
     /// Connections begun.
     pub connections: u64,
     /// Packets from clients.
@@ -246,6 +249,10 @@ pub struct Status {
     /// What it is to other directors; left out if it is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
+    /// SYNs that were forwarded and not recorded, because more began than there is room for among the
+    /// half-open connections.
+    #[serde(default)]
+    pub unrecorded: u64,
     /// Packets that were not forwarded, by what became of them.
     pub fates: Vec<FateCount>,
 }

@@ -7,10 +7,11 @@ use std::{
 };
 
 use lvs_common::abi::Traffic;
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use super::{
     drift::Drift,
+    flood::{Flood, News},
     rates::{self, Rates},
     zeros::Zeros,
 };
@@ -39,6 +40,7 @@ pub(super) struct Counts {
     pub(super) service_zeros: Zeros<ServiceId>,
     pub(super) real_server_zeros: Zeros<(ServiceId, IpAddr)>,
     drift: Drift,
+    flood: Flood,
     next_sweep: Instant,
     next_rates: Instant,
 }
@@ -54,6 +56,7 @@ impl Counts {
             service_zeros: Zeros::default(),
             real_server_zeros: Zeros::default(),
             drift: Drift::default(),
+            flood: Flood::default(),
             next_sweep: now,
             next_rates: now,
         }
@@ -84,6 +87,23 @@ impl Counts {
             }
         }
         self.connections = counts;
+        match dataplane.unrecorded() {
+            Ok(unrecorded) => self.look_for_flood(unrecorded, Instant::now()),
+            Err(error) => debug!(%error, "can't read how many connections were not recorded"),
+        }
+    }
+
+    fn look_for_flood(&mut self, unrecorded: u64, now: Instant) {
+        match self.flood.look(unrecorded, now) {
+            Some(News::Begins) => warn!(
+                "more connections begin than [connections] half_open has room for: the hash of their \
+                 client's address says where those go that are too many"
+            ),
+            Some(News::Over(connections)) => {
+                info!(connections, "no longer do more connections begin than there is room for");
+            }
+            None => {}
+        }
     }
 
     /// Looks how far the counters have come.

@@ -102,6 +102,7 @@ fn service(
         persistence_timeout_s: service.persistence.map(|it| it.timeout.as_secs()),
         persistence_granularity: service.persistence.map(|it| it.granularity),
         one_packet: service.one_packet,
+        stateless: service.stateless,
         connections: traffic.connections,
         packets_in: traffic.packets,
         bytes_in: traffic.bytes,
@@ -195,6 +196,7 @@ pub(super) fn status(
             not_asked: checks.not_asked,
             latest_ms: checks.latest(Instant::now()).as_millis().try_into().unwrap_or(u64::MAX),
         },
+        unrecorded: dataplane.unrecorded()?,
         fates,
     })
 }

@@ -37,6 +37,7 @@ impl Known<'_> {
                 forward::Reason::Persistence => Reason::Persistence,
                 forward::Reason::Scheduler => Reason::Scheduler,
                 forward::Reason::SorryServer => Reason::SorryServer,
+                forward::Reason::Unrecorded => Reason::Unrecorded,
             }),
             connection: explained.connection.is_live().then(|| Remembered {
                 state: state::name(explained.connection.state).to_owned(),

@@ -102,6 +102,7 @@ pub struct BpfDataplane {
     service_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     real_server_traffic: PerCpuArray<MapData, Abi<Traffic>>,
     fates: PerCpuArray<MapData, u64>,
+    begun: PerCpuArray<MapData, Abi<abi::Begun>>,
     shared: Arc<SharedMaps>,
     store: ConnectionStore,
     lease: Arc<Lease>,
@@ -185,14 +186,23 @@ impl BpfDataplane {
         // Whatever the lvsd before has left: nobody listens just now.
         store.tell(false, false);
         store.schedule_until(None);
+        let services: HashMap<_, Abi<abi::ServiceKey>, Abi<abi::Service>> =
+            take(&mut ebpf, names::SERVICES)?;
         let vips: HashMap<_, [u8; 16], Abi<abi::Vip>> = take(&mut ebpf, names::VIPS)?;
-        let held = vips.keys().collect::<Result<Vec<_>, _>>()?;
-        let vip_filter = VipFilter::new(take(&mut ebpf, names::VIP_FILTER)?, held.into_iter())?;
+        let mut vip_filter = VipFilter::new(take(&mut ebpf, names::VIP_FILTER)?);
+        for vip in vips.keys() {
+            vip_filter.hold(vip?);
+        }
+        for entry in services.iter() {
+            let (Abi(key), Abi(service)) = entry?;
+            vip_filter.hold_service(&key, &service);
+        }
+        vip_filter.restore()?;
         Ok(Self {
             _settings: settings,
             lease,
             store,
-            services: take(&mut ebpf, names::SERVICES)?,
+            services,
             real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
             slots: take(&mut ebpf, names::SLOTS)?,
             vips,
@@ -203,6 +213,7 @@ impl BpfDataplane {
             service_traffic: take(&mut ebpf, names::SERVICE_TRAFFIC)?,
             real_server_traffic: take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?,
             fates: take(&mut ebpf, names::FATES)?,
+            begun: take(&mut ebpf, names::BEGUN)?,
             shared,
             clock,
             program,
@@ -327,10 +338,13 @@ impl Dataplane for BpfDataplane {
                 if *new {
                     reset(&mut self.service_traffic, service.id)?;
                 }
+                // Before the first packet of one that remembers nothing is to find it.
+                self.vip_filter.note(key, service)?;
                 self.services.insert(Abi(*key), Abi(*service), 0).map_err(io::Error::other)
             }
             MapWrite::RemoveService(key) => {
-                self.services.remove(&Abi(*key)).map_err(io::Error::other)
+                self.services.remove(&Abi(*key)).map_err(io::Error::other)?;
+                self.vip_filter.forget(key)
             }
             MapWrite::SetVip(address, vip) => {
                 self.vip_filter.add(*address)?;
@@ -358,6 +372,16 @@ impl Dataplane for BpfDataplane {
     fn fate(&self, fate: Fate) -> io::Result<u64> {
         let values = self.fates.get(&fate.index(), 0).map_err(io::Error::other)?;
         Ok(values.iter().sum())
+    }
+
+    fn unrecorded(&self) -> io::Result<u64> {
+        let mut sum = 0;
+        for family in 0..self.begun.len() {
+            for Abi(begun) in self.begun.get(&family, 0).map_err(io::Error::other)?.iter() {
+                sum += begun.unrecorded;
+            }
+        }
+        Ok(sum)
     }
 }
 
@@ -391,12 +415,17 @@ fn first_settings(sizes: &Sizes, clock: &Clock) -> io::Result<Settings> {
         scheduled_until: u64::MAX,
         strays_until: 0,
         tells: 0,
-        reserved: 0,
+        cpus: online_cpus()?,
         buckets: sizes.buckets,
         half_open_buckets: sizes.half_open,
         buckets_v6: sizes.buckets_v6,
         half_open_buckets_v6: sizes.half_open_v6,
     })
+}
+
+fn online_cpus() -> io::Result<u32> {
+    let cpus = aya::util::online_cpus().map_err(|(_, error)| error)?;
+    u32::try_from(cpus.len()).map_err(io::Error::other)
 }
 
 fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traffic> {

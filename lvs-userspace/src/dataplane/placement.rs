@@ -323,7 +323,8 @@ fn granularity(service: &Service) -> u16 {
 fn flags(service: &Service) -> u16 {
     let one_packet = if service.one_packet { service_flags::ONE_PACKET } else { 0 };
     let quorum = if service.has_quorum { 0 } else { service_flags::NO_QUORUM };
-    one_packet | quorum
+    let stateless = if service.stateless { service_flags::STATELESS } else { 0 };
+    one_packet | stateless | quorum
 }
 
 fn entry(real_server: &RealServer, service: u32, lost: LostConnections) -> abi::RealServer {

@@ -99,7 +99,7 @@ pub(super) struct SharedSettings {
     pub(super) scheduled_until: AtomicU64,
     pub(super) strays_until: AtomicU64,
     pub(super) tells: AtomicU32,
-    reserved: AtomicU32,
+    cpus: AtomicU32,
     buckets: [AtomicU32; 4],
 }
 

@@ -39,6 +39,7 @@ pub(super) fn config(change: impl FnOnce(&mut VirtualService)) -> Config {
         scheduler: Scheduler::Wrr,
         persistence: None,
         one_packet: false,
+        stateless: false,
         lost_connections: config::LostConnections::Reschedule,
         sorry_server: None,
         inhibit_on_failure: false,

@@ -6,7 +6,7 @@ use crate::{
     floors::{Floor, MOST_IN_SMALL},
     frames::{self, ACK, SYN, fragments, icmp_error, ping, tagged, v6},
     goal::Goal,
-    ours::port,
+    ours::{STATELESS_VIP, port},
     stream::{Stream, flags},
     world,
 };
@@ -111,7 +111,8 @@ pub(crate) fn groups(only: &str) -> Vec<Group> {
     let [known_tcp_v4, known_tcp_v6] = known_tcp().map(by_size);
     let known_udp = by_size(known_udp());
     let known = [known_tcp_v4, known_tcp_v6, known_udp].into_iter().flatten();
-    let all = [floors()].into_iter().chain(known).chain([new(), strays(), flood(), others()]);
+    let rest = [stateless(), new(), strays(), flood(), others()];
+    let all = [floors()].into_iter().chain(known).chain(rest);
     let some = all.map(|mut group| {
         group.cases.retain(|case| case.name.contains(only));
         group
@@ -200,6 +201,15 @@ fn known_udp() -> Group {
     let one_packet = Packets::New { stream: one_packet, flags: 0, begin: true };
     cases.push(case("UDP, each datagram scheduled", one_packet).beside(Floor::Lookup(1)));
     Group { open: vec![(v4, FLOWS[3]), (v6, FLOWS[2])], ..group(cases) }
+}
+
+fn stateless() -> Group {
+    let stream = Stream::of_tcp(frames::tcp_to(STATELESS_VIP, 1000, port::STATELESS, ACK, b""));
+    let known = |flows| Packets::Known { stream: stream.clone(), flows };
+    let name = "any TCP packet, mh without state";
+    let cases = FLOWS
+        .map(|flows| case(name, known(flows)).beside(Floor::Lookup(1)).at_most(Goal::Ratio(1.3)));
+    group(cases.into())
 }
 
 fn new() -> Group {

@@ -41,9 +41,14 @@ pub(crate) mod port {
     pub(crate) const STICKY: u16 = 84;
     /// UDP, each datagram scheduled for itself.
     pub(crate) const ONE_PACKET: u16 = 85;
+    /// TCP over IPv4, at [`STATELESS_VIP`](super::STATELESS_VIP): mh over 16, and nothing is remembered.
+    pub(crate) const STATELESS: u16 = 86;
     /// No service.
     pub(crate) const NONE: u16 = 8080;
 }
+
+/// Another VIP, so that packets for the first are looked up as where all services remember.
+pub(crate) const STATELESS_VIP: [u8; 4] = [10, 77, 0, 101];
 
 /// The program, its tables, and what packets are shown to it with.
 pub(crate) struct Ours {
@@ -124,6 +129,9 @@ fn services() -> Vec<Service> {
     let persistence = Persistence { timeout: Duration::from_secs(300), granularity: 32 };
     let sticky = Service { persistence: Some(persistence), ..wrr(v4) };
     let one_packet = Service { one_packet: true, ..wrr(v4) };
+    let sixteen: Vec<_> = (1..=16).map(|number| (number, 1)).collect();
+    let stateless = service(STATELESS_VIP.into(), Scheduler::Mh, &sixteen);
+    let stateless = Service { stateless: true, ..stateless };
     vec![
         at(tcp, port::WRR, wrr(v4)),
         at(tcp, port::WRR, wrr(v6)),
@@ -134,5 +142,6 @@ fn services() -> Vec<Service> {
         at(tcp, port::MH, of(Scheduler::Mh, 16)),
         at(tcp, port::STICKY, sticky),
         at(udp, port::ONE_PACKET, one_packet),
+        at(tcp, port::STATELESS, stateless),
     ]
 }

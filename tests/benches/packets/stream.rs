@@ -31,7 +31,12 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn tcp(port: u16) -> Self {
-        Self::new(frames::tcp(1000, port, SYN), kind::TCP)
+        Self::of_tcp(frames::tcp(1000, port, SYN))
+    }
+
+    /// Packets like this one of TCP over IPv4.
+    pub(crate) fn of_tcp(frame: Vec<u8>) -> Self {
+        Self::new(frame, kind::TCP)
     }
 
     pub(crate) fn tcp_v6(port: u16) -> Self {

@@ -1,5 +1,6 @@
 //! The table of packets.
 
+pub mod stateless;
 mod v6;
 
 use lvs_common::fate::Fate;

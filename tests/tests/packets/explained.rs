@@ -23,11 +23,13 @@ use crate::{
     world,
 };
 
-/// Whether the packet begins a connection, going by the reason.
-fn begins(explained: &Explanation) -> bool {
+/// Whether the packet begins a connection, if the reason says so.
+fn begins(explained: &Explanation) -> Option<bool> {
     match explained.reason() {
-        Some(Reason::Persistence | Reason::Scheduler | Reason::SorryServer) => true,
-        Some(Reason::Connection | Reason::Stray) | None => false,
+        Some(Reason::Persistence | Reason::Scheduler | Reason::SorryServer) => Some(true),
+        Some(Reason::Connection | Reason::Stray) | None => Some(false),
+        // Of any packet.
+        Some(Reason::Unrecorded) => None,
     }
 }
 
@@ -38,7 +40,8 @@ pub fn check(case: &Case, explained: Option<Explanation>) {
         (Some(explained), Expected::Forwarded { to, connections, .. }) => {
             assert_eq!(explained.fate(), None, "{name}: {explained:?}");
             assert_eq!(explained.real_server, to.index, "{name}: {explained:?}");
-            assert_eq!(u64::from(begins(&explained)), *connections, "{name}: {explained:?}");
+            let begins = begins(&explained).map_or(*connections, u64::from);
+            assert_eq!(begins, *connections, "{name}: {explained:?}");
         }
         (Some(explained), Expected::Passed(fate) | Expected::Dropped(fate)) => {
             assert_eq!(explained.fate(), Some(*fate), "{name}: {explained:?}");
@@ -135,8 +138,8 @@ fn any_service(protocol: Protocol, port: u16, first_number: u16) -> impl Strateg
     let weights_and_thresholds =
         prop::collection::vec((0..4u16, 0..3u32, 0..3u32, any::<bool>()), 0..4);
     let persistence = prop::option::of((1..100u64, 0..=32u8));
-    (scheduler(), weights_and_thresholds, persistence, any::<[bool; 2]>()).prop_map(
-        move |(scheduler, servers, persistence, [one_packet, has_sorry])| {
+    (scheduler(), weights_and_thresholds, persistence, any::<[bool; 3]>()).prop_map(
+        move |(scheduler, servers, persistence, [one_packet, has_sorry, stateless])| {
             let numbers: Vec<_> = (first_number..).zip(&servers).map(|(n, it)| (n, it.0)).collect();
             let plain = service(world::VIP.into(), scheduler, &numbers);
             let sorry = service(world::VIP.into(), scheduler, &[(first_number + 9, 1)]);
@@ -156,6 +159,7 @@ fn any_service(protocol: Protocol, port: u16, first_number: u16) -> impl Strateg
                     granularity,
                 }),
                 one_packet: one_packet && protocol == Protocol::Udp,
+                stateless: stateless && matches!(scheduler, Scheduler::Sh | Scheduler::Dh),
                 sorry_server: sorry.real_servers.first().copied().filter(|_| has_sorry),
                 real_servers: plain
                     .real_servers
@@ -227,7 +231,8 @@ proptest! {
                         None => {
                             prop_assert_eq!(verdict, Verdict::Transmit);
                             let begun = connections_after - connections;
-                            prop_assert_eq!(begun, u64::from(begins(&explained)), "{:?}", explained);
+                            let expected = begins(&explained).map_or(begun, u64::from);
+                            prop_assert_eq!(begun, expected, "{:?}", explained);
                             let real_server = host.tables.real_servers[&explained.real_server];
                             prop_assert_eq!(&frame[..6], &real_server.mac);
                         }

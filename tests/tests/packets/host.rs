@@ -9,8 +9,8 @@ use std::{
 
 use lvs_common::{
     abi::{
-        ConnectionKey, ConnectionKeyV6, FragmentKey, Interface, LAYOUT, Load, RealServer, Service,
-        ServiceKey, Settings, Template, TemplateKey, Traffic,
+        Begun, ConnectionKey, ConnectionKeyV6, FragmentKey, Interface, LAYOUT, Load, RealServer,
+        Service, ServiceKey, Settings, Template, TemplateKey, Traffic, service_flags,
     },
     fate::Fate,
     flow::Flow,
@@ -48,6 +48,7 @@ pub struct HostTables {
     real_servers: RefCell<HashMap<u32, Traffic>>,
     fates: RefCell<HashMap<Fate, u64>>,
     told: RefCell<Told>,
+    begun: [Cell<Begun>; 2],
 }
 
 impl HostTables {
@@ -73,7 +74,7 @@ impl HostTables {
                 scheduled_until: u64::MAX,
                 strays_until: 0,
                 tells: 0,
-                reserved: 0,
+                cpus: 1,
                 clock_shift: 8,
                 buckets: BUCKETS,
                 half_open_buckets: BUCKETS,
@@ -92,6 +93,7 @@ impl HostTables {
             real_servers: RefCell::default(),
             fates: RefCell::default(),
             told: RefCell::default(),
+            begun: Default::default(),
             tables,
         }
     }
@@ -105,7 +107,7 @@ fn at(table: Table) -> usize {
 }
 
 macro_rules! family {
-    ($address:ty, $key:ty, $buckets:ident) => {
+    ($address:ty, $key:ty, $buckets:ident, $begun:literal) => {
         impl FamilyTables<$address> for HostTables {
             type Bucket = HostBucket<$key>;
 
@@ -115,6 +117,18 @@ macro_rules! family {
 
             fn n_buckets(&self, _: Table, settings: &Settings) -> u32 {
                 settings.buckets
+            }
+
+            fn begun(&self) -> Begun {
+                self.begun[$begun].get()
+            }
+
+            fn set_begun(&self, begun: Begun) {
+                self.begun[$begun].set(begun);
+            }
+
+            fn unrecorded(&self, flow: &Flow<$address>) -> u32 {
+                forward::unrecorded(flow, self)
             }
 
             fn make_room(&self, flow: &Flow<$address>) -> u32 {
@@ -149,8 +163,8 @@ macro_rules! family {
     };
 }
 
-family!([u8; 4], ConnectionKey, v4);
-family!([u8; 16], ConnectionKeyV6, v6);
+family!([u8; 4], ConnectionKey, v4, 0);
+family!([u8; 16], ConnectionKeyV6, v6, 1);
 
 impl forward::Loads for HostTables {
     fn slot(&self, index: u32) -> Option<u32> {
@@ -200,6 +214,13 @@ impl forward::Tables for HostTables {
 
     fn may_be_vip(&self, fold: u32) -> bool {
         self.tables.vips.keys().any(|vip| vip_filter::fold_of(*vip) == fold)
+    }
+
+    fn may_be_stateless(&self, fold: u32) -> bool {
+        let of_stateless = |(key, service): (&ServiceKey, &Service)| {
+            service.flags & service_flags::STATELESS != 0 && vip_filter::fold_of(key.vip) == fold
+        };
+        self.tables.services.iter().any(of_stateless)
     }
 
     fn is_vip(&self, address: &[u8; 16]) -> bool {
@@ -353,6 +374,10 @@ impl Runner for HostTables {
         self.settings.strays_until = if holds { self.jiffies.get() } else { 0 };
     }
 
+    fn unrecorded(&self) -> u64 {
+        self.begun.iter().map(|it| it.get().unrecorded).sum()
+    }
+
     fn fate(&self, fate: Fate) -> u64 {
         self.fates.borrow().get(&fate).copied().unwrap_or_default()
     }
@@ -374,9 +399,19 @@ fn packet_cases() {
     }
 }
 
+/// Where services remember nothing the way is another, for all others, too.
+#[test]
+fn packet_cases_beside_services_that_remember_nothing() {
+    let mut host = HostTables::new(world::stateless_tables());
+    for case in cases::all().iter().chain(&cases::stateless::all()) {
+        check(case, &mut host);
+    }
+}
+
 #[test]
 fn names_of_cases_are_distinct() {
-    let mut names: Vec<_> = cases::all().iter().map(|case| case.name).collect();
+    let all = cases::all().into_iter().chain(cases::stateless::all());
+    let mut names: Vec<_> = all.map(|case| case.name).collect();
     names.sort_unstable();
     let all = names.len();
     names.dedup();

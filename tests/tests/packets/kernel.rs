@@ -160,6 +160,10 @@ impl Runner for Kernel {
         self.dataplane.lease().hold_strays(until);
     }
 
+    fn unrecorded(&self) -> u64 {
+        self.dataplane.unrecorded().expect("a counter")
+    }
+
     fn fate(&self, fate: Fate) -> u64 {
         self.dataplane.fate(fate).expect("a counter")
     }
@@ -178,6 +182,14 @@ fn kernel_packet_cases() {
     let mut kernel = Kernel::new("cases");
     for case in cases::all() {
         check(&case, &mut kernel);
+    }
+}
+
+#[test]
+fn kernel_packet_cases_beside_services_that_remember_nothing() {
+    let mut kernel = Kernel::with("stateless", Sizes::default(), &world::stateless_tables());
+    for case in cases::all().iter().chain(&cases::stateless::all()) {
+        check(case, &mut kernel);
     }
 }
 
@@ -231,6 +243,13 @@ fn kernel_and_lvsd_know_the_same_connections() {
             assert_eq!(known.state, state::ESTABLISHED, "{port}");
         }
     }
+}
+
+#[test]
+fn kernel_sends_a_flood_where_it_would_find_it_again() {
+    let few = config::Connections { half_open: 100, ipv6_half_open: 100, ..Default::default() };
+    let sizes = Sizes::of(&few, limits::REAL_SERVERS as u32);
+    laws::a_flood_goes_by_hash(&mut Kernel::with("by-hash", sizes, &world::tables()));
 }
 
 #[test]

@@ -102,6 +102,43 @@ fn a_flood_costs_no_connection_on_the_host() {
     a_flood_costs_no_connection(&mut HostTables::new(world::tables()), 400, 50_000);
 }
 
+/// When there are too many SYNs to be recorded, a client's next packet goes where its SYN has gone, and only
+/// who has to be remembered is.
+pub fn a_flood_goes_by_hash(runner: &mut impl Runner) {
+    let of = |attacker: u32, port, flags| {
+        let address = (0x0b00_0000 + attacker).to_be_bytes();
+        f::patched(f::tcp(attacker as u16, port, flags), 26, &address)
+    };
+    let mut to = std::collections::BTreeSet::new();
+    for attacker in 0..100_000 {
+        let mut syn = of(attacker, 80, f::SYN);
+        let mut ack = of(attacker, 80, f::ACK);
+        let unrecorded = runner.unrecorded();
+        assert_eq!(runner.run(&mut syn), Verdict::Transmit);
+        let is_recorded = runner.unrecorded() == unrecorded;
+        assert_eq!(runner.run(&mut ack), Verdict::Transmit);
+        assert_eq!(ack[..6], syn[..6], "attacker {attacker}");
+        if is_recorded {
+            continue;
+        }
+        to.insert(syn[..6].to_vec());
+        // Where a client stays is noted in any case.
+        let mut sticky = of(attacker, world::STICKY_PORT, f::SYN);
+        let unrecorded = runner.unrecorded();
+        assert_eq!(runner.run(&mut sticky), Verdict::Transmit);
+        assert_eq!(runner.unrecorded(), unrecorded);
+        if to.len() == world::WEB.len() {
+            return;
+        }
+    }
+    panic!("recorded were all but those to {to:x?}");
+}
+
+#[test]
+fn a_flood_goes_by_hash_on_the_host() {
+    a_flood_goes_by_hash(&mut HostTables::new(world::tables()));
+}
+
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>())
         .prop_map(|(syn, ack, fin, rst)| f::Flags { syn, ack, fin, rst });

@@ -51,6 +51,8 @@ trait Runner {
     fn follow(&mut self, is_followed: bool);
     /// Whether another director may still tell of connections.
     fn hold_strays(&mut self, holds: bool);
+    /// How many SYNs were forwarded and not recorded, for a flood.
+    fn unrecorded(&self) -> u64;
     /// How many packets met a fate.
     fn fate(&self, fate: Fate) -> u64;
     /// What went to a real server of the [`world`].

@@ -47,6 +47,7 @@ pub fn service(vip: IpAddr, scheduler: Scheduler, servers: &[(u16, u16)]) -> Ser
         scheduler,
         persistence: None,
         one_packet: false,
+        stateless: false,
         lost_connections: LostConnections::Reschedule,
         sorry_server: None,
         has_quorum: true,

@@ -99,6 +99,23 @@ pub const STICKY_V6: [Place; 2] = [place(24, 16), place(25, 16)];
 /// The real server of [`VLAN_PORT`] on IPv6, in VLAN [`VLAN`].
 pub const IN_VLAN_V6: Place = place(26, 17);
 
+/// TCP and UDP 91, in [`stateless_tables`]: nothing is remembered.
+pub const STATELESS_PORT: u16 = 91;
+/// The real servers of TCP [`STATELESS_PORT`].
+pub const STATELESS: [Place; 3] = [place(27, 18), place(28, 18), place(29, 18)];
+/// The real server of UDP [`STATELESS_PORT`].
+pub const STATELESS_UDP: Place = place(30, 19);
+/// The real servers of [`STATELESS_PORT`] on IPv6.
+pub const STATELESS_V6: [Place; 2] = [place(31, 20), place(32, 20)];
+/// TCP 92, in [`stateless_tables`]: nothing is remembered, and there is the sorry server alone.
+pub const STATELESS_SORRY_PORT: u16 = 92;
+/// The sorry server of [`STATELESS_SORRY_PORT`].
+pub const STATELESS_SORRY: Place = place(33, 21);
+/// TCP 93, in [`stateless_tables`]: its real server is in VLAN [`VLAN`].
+pub const STATELESS_VLAN_PORT: u16 = 93;
+/// The real server of [`STATELESS_VLAN_PORT`].
+pub const STATELESS_IN_VLAN: Place = place(34, 22);
+
 /// An address as the maps have it.
 pub fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
@@ -162,6 +179,29 @@ impl Builder {
         let limits = Limits { weight: 1, upper_threshold: 0, lower_threshold: 0 };
         self.tables.limits.insert(place.index, limits);
     }
+}
+
+/// The tables, with services that remember nothing besides.
+pub fn stateless_tables() -> Tables {
+    let mut world = Builder { tables: tables() };
+    let v4 = |port, protocol| (VIP.into(), port, protocol);
+    let v6 = |port, protocol| (VIP_V6.into(), port, protocol);
+    let forgets = |it: &mut Service| {
+        it.scheduler = scheduler::SOURCE;
+        it.flags = abi::service_flags::STATELESS;
+    };
+    let [a, b, c] = STATELESS;
+    world.service(v4(STATELESS_PORT, abi::TCP), &[a, b, c, a, b, c, a, b], forgets);
+    world.service(v4(STATELESS_PORT, abi::UDP), &[STATELESS_UDP], forgets);
+    world.service(v6(STATELESS_PORT, abi::TCP), &STATELESS_V6, forgets);
+    world.service(v4(STATELESS_SORRY_PORT, abi::TCP), &[], |it| {
+        forgets(it);
+        it.sorry_server = STATELESS_SORRY.index;
+    });
+    world.real_server(STATELESS_SORRY, |_| {});
+    world.service(v4(STATELESS_VLAN_PORT, abi::TCP), &[STATELESS_IN_VLAN], forgets);
+    world.real_server(STATELESS_IN_VLAN, |it| it.vlan = VLAN.into());
+    world.tables
 }
 
 /// The tables.

@@ -53,6 +53,9 @@ pub(in crate::cli) struct ServiceOptions {
     /// Whether every datagram is scheduled for itself
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     one_packet: Option<bool>,
+    /// Whether no connection is remembered, and a hash says where each packet goes (sh, mh and dh)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    stateless: Option<bool>,
     #[command(flatten)]
     others: Others,
 }
@@ -106,6 +109,9 @@ impl ServiceOptions {
         }
         if let Some(one_packet) = self.one_packet {
             keys = keys.with("one_packet", one_packet);
+        }
+        if let Some(stateless) = self.stateless {
+            keys = keys.with("stateless", stateless);
         }
         self.others.add_to(keys)
     }

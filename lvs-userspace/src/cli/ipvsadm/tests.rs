@@ -140,6 +140,7 @@ fn what_is_saved_is_restored() {
         persistence_timeout_s: it.persistence.map(|it| it.timeout.as_secs()),
         persistence_granularity: it.persistence.map(|it| it.granularity),
         one_packet: it.one_packet,
+        stateless: it.stateless,
         real_servers: it
             .real_servers
             .iter()
@@ -211,6 +212,7 @@ fn service(
         persistence_timeout_s: None,
         persistence_granularity: None,
         one_packet: false,
+        stateless: false,
         connections: real_servers.iter().map(|rs| rs.connections).sum(),
         packets_in: real_servers.iter().map(|rs| rs.packets_in).sum(),
         bytes_in: real_servers.iter().map(|rs| rs.bytes_in).sum(),

@@ -40,6 +40,7 @@ fn services() -> Services {
         persistence_timeout_s: None,
         persistence_granularity: None,
         one_packet: false,
+        stateless: false,
         connections: real_servers.iter().map(|rs| rs.connections).sum(),
         packets_in: real_servers.iter().map(|rs| rs.packets_in).sum(),
         bytes_in: real_servers.iter().map(|rs| rs.bytes_in).sum(),
@@ -262,6 +263,7 @@ fn status_for_people() {
         out_of_sync: None,
         failover: None,
         checks: api::Checks { made: 12_345, late: 6, not_asked: 0, latest_ms: 120 },
+        unrecorded: 5,
         fates: vec![api::FateCount {
             name: "passed_arp".to_owned(),
             meaning: "Passed to the kernel: ARP that asks for no VIP.".to_owned(),
@@ -276,6 +278,8 @@ fn status_for_people() {
 
         PACKETS NOT FORWARDED  COUNT  MEANING
         passed_arp                12  Passed to the kernel: ARP that asks for no VIP.
+
+        5 SYNs were forwarded and not recorded: more began than half_open has room for
     "#]]
     .assert_eq(&status(&answer));
 }

@@ -62,6 +62,9 @@ fn because(why: &Why, reason: Option<Reason>) -> String {
         (Some(Reason::SorryServer), _) => {
             format!("{new}, and no real server takes any: this is the sorry server")
         }
+        (Some(Reason::Unrecorded), _) => {
+            "nothing is remembered of it, and the hash of an address picks it".to_owned()
+        }
     }
 }
 

@@ -107,6 +107,11 @@ fn what_can_not_be_is_said() {
             "tcp 192.0.2.10:82: one_packet: only for UDP",
         ),
         (
+            r#""add_service", S82, "keys": { "stateless": true }"#,
+            "tcp 192.0.2.10:82: stateless: needs a scheduler that goes by a hash (mh, sh, dh): the others \
+             decide only once for a connection",
+        ),
+        (
             r#""edit_service", S80, "keys": { "sheduler": "rr" }"#,
             "tcp 192.0.2.10:80: sheduler: there is no such key; did you mean scheduler?",
         ),
@@ -139,6 +144,7 @@ fn some_edit() -> impl Strategy<Value = Edit> {
         "persistence_granularity",
         "quorum",
         "one_packet",
+        "stateless",
         "weight",
         "upper_threshold",
         "lower_threshold",

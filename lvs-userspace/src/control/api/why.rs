@@ -68,6 +68,8 @@ pub enum Reason {
     Scheduler,
     /// No other real server takes connections.
     SorryServer,
+    /// Nothing is remembered of it: the hash of an address picks it.
+    Unrecorded,
 }
 
 /// A connection that the director remembers.

@@ -1,4 +1,4 @@
-//! The filter of VIPs: which bits are set, and for whom.
+//! The filters of VIPs: which bits are set, and for whom.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,69 +6,113 @@ use std::{
 };
 
 use aya::maps::{Array, MapData};
-use lvs_common::vip_filter::{fold_of, place};
+use lvs_common::{
+    abi::{Service, ServiceKey, service_flags},
+    vip_filter::{STATELESS, fold_of, place},
+};
 
-/// The map, and the VIPs that have set each of its bits.
+/// The map, and who has set each of its bits.
 pub(super) struct VipFilter {
     map: Array<MapData, u64>,
-    bits: Bits,
+    vips: Bits<[u8; 16]>,
+    stateless: Bits<ServiceKey>,
 }
 
 impl VipFilter {
-    /// Sets it up for the VIPs that are there; whatever else it holds is forgotten.
-    pub(super) fn new(
-        map: Array<MapData, u64>,
-        vips: impl Iterator<Item = [u8; 16]>,
-    ) -> io::Result<Self> {
-        let mut bits = Bits::default();
-        for vip in vips {
-            bits.add(vip);
+    pub(super) fn new(map: Array<MapData, u64>) -> Self {
+        Self { map, vips: Bits::default(), stateless: Bits::default() }
+    }
+
+    /// This VIP is there. To be followed by [`restore`](Self::restore).
+    pub(super) fn hold(&mut self, vip: [u8; 16]) {
+        self.vips.add(vip, vip);
+    }
+
+    /// The same of a service.
+    pub(super) fn hold_service(&mut self, key: &ServiceKey, service: &Service) {
+        if is_stateless(service) {
+            self.stateless.add(key.vip, *key);
         }
-        let mut filter = Self { map, bits };
-        for word in 0..filter.map.len() {
-            let held = filter.map.get(&word, 0).map_err(io::Error::other)?;
-            if held != filter.bits.word(word) {
-                filter.write(word)?;
+    }
+
+    /// Forgets whatever else the map holds.
+    pub(super) fn restore(&mut self) -> io::Result<()> {
+        for word in 0..self.map.len() {
+            let held = self.map.get(&word, 0).map_err(io::Error::other)?;
+            if held != self.word(word) {
+                self.write(word)?;
             }
         }
-        Ok(filter)
+        Ok(())
     }
 
     /// To be called before the VIP is there.
     pub(super) fn add(&mut self, vip: [u8; 16]) -> io::Result<()> {
-        let word = self.bits.add(vip);
+        let word = self.vips.add(vip, vip);
         self.write(word)
     }
 
     /// To be called when it is gone.
     pub(super) fn remove(&mut self, vip: [u8; 16]) -> io::Result<()> {
-        let word = self.bits.remove(vip);
+        let word = self.vips.remove(vip, &vip);
         self.write(word)
     }
 
+    /// To be called before the service is there, or another than it was.
+    pub(super) fn note(&mut self, key: &ServiceKey, service: &Service) -> io::Result<()> {
+        if !is_stateless(service) {
+            return self.forget(key);
+        }
+        let word = self.stateless.add(key.vip, *key);
+        self.write(STATELESS + word)
+    }
+
+    /// To be called when it is gone.
+    pub(super) fn forget(&mut self, key: &ServiceKey) -> io::Result<()> {
+        let word = self.stateless.remove(key.vip, key);
+        self.write(STATELESS + word)
+    }
+
+    fn word(&self, word: u32) -> u64 {
+        match word.checked_sub(STATELESS) {
+            None => self.vips.word(word),
+            Some(word) => self.stateless.word(word),
+        }
+    }
+
     fn write(&mut self, word: u32) -> io::Result<()> {
-        self.map.set(word, self.bits.word(word), 0).map_err(io::Error::other)
+        self.map.set(word, self.word(word), 0).map_err(io::Error::other)
     }
 }
 
-/// Places of the filter, and the VIPs there.
-#[derive(Debug, Default)]
-struct Bits(BTreeMap<(u32, u32), BTreeSet<[u8; 16]>>);
+fn is_stateless(service: &Service) -> bool {
+    service.flags & service_flags::STATELESS != 0
+}
 
-impl Bits {
-    /// Adds a VIP, and says in which word it is.
-    fn add(&mut self, vip: [u8; 16]) -> u32 {
+/// Places of a filter, and who is there.
+#[derive(Debug)]
+struct Bits<K>(BTreeMap<(u32, u32), BTreeSet<K>>);
+
+impl<K> Default for Bits<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord> Bits<K> {
+    /// Adds who has this VIP, and says in which word that is.
+    fn add(&mut self, vip: [u8; 16], who: K) -> u32 {
         let place = place(fold_of(vip));
-        self.0.entry(place).or_default().insert(vip);
+        self.0.entry(place).or_default().insert(who);
         place.0
     }
 
     /// Removes one, and says in which word it was.
-    fn remove(&mut self, vip: [u8; 16]) -> u32 {
+    fn remove(&mut self, vip: [u8; 16], who: &K) -> u32 {
         let place = place(fold_of(vip));
-        if let Some(vips) = self.0.get_mut(&place) {
-            vips.remove(&vip);
-            if vips.is_empty() {
+        if let Some(all) = self.0.get_mut(&place) {
+            all.remove(who);
+            if all.is_empty() {
                 self.0.remove(&place);
             }
         }
@@ -93,15 +137,17 @@ mod tests {
         let vip = |number: u32| Ipv4Addr::from(number).to_ipv6_mapped().octets();
         let shared = (1..).find(|&it| place(fold_of(vip(it))) == place(fold_of(vip(0))));
         let (one, other) = (vip(0), vip(shared.unwrap()));
-        let word = bits.add(one);
+        let word = bits.add(one, 1);
         assert_eq!(bits.word(word).count_ones(), 1);
-        bits.add(one);
-        bits.add(other);
+        bits.add(one, 1);
+        bits.add(one, 2);
+        bits.add(other, 3);
         assert_eq!(bits.word(word).count_ones(), 1);
-        bits.remove(one);
+        bits.remove(one, &1);
+        bits.remove(one, &1);
+        bits.remove(other, &3);
         assert_eq!(bits.word(word).count_ones(), 1);
-        bits.remove(one);
-        bits.remove(other);
+        bits.remove(one, &2);
         assert_eq!(bits.word(word), 0);
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn service(port: u16, weights: &[(u8, u16)]) -> Service {
         scheduler: Scheduler::Wrr,
         persistence: None,
         one_packet: false,
+        stateless: false,
         lost_connections: LostConnections::Reschedule,
         sorry_server: None,
         has_quorum: true,

@@ -50,6 +50,10 @@ impl Dataplane for Fake {
     fn fate(&self, _: Fate) -> io::Result<u64> {
         Ok(0)
     }
+
+    fn unrecorded(&self) -> io::Result<u64> {
+        Ok(0)
+    }
 }
 
 fn synchronise(

@@ -72,6 +72,13 @@ fn a_new_connection() {
     "#]],
     );
     says(
+        Why { reason: Some(Reason::Unrecorded), unavailable: vec![], ..said() },
+        expect![[r#"
+            tcp 10.77.0.2:40000 -> 10.77.0.100:80
+            would go to 10.77.0.12 (02:00:0a:4d:00:0c, eth0): nothing is remembered of it, and the hash of an address picks it
+        "#]],
+    );
+    says(
         Why { connection: remembered("FIN_WAIT"), unavailable: vec![], ..said() },
         expect![[r#"
             tcp 10.77.0.2:40000 -> 10.77.0.100:80
