@@ -337,6 +337,8 @@ impl Agent {
         // When there are ways for those that go through VIPs.
         self.check_real_servers();
         self.is_dirty = true;
+        // Who has asked for it finds it done.
+        self.follow();
         Ok(difference)
     }
 
