@@ -82,6 +82,7 @@ const fn fnv(mut hash: u32, bytes: &[u8]) -> u32 {
 
 abi! {
     /// Names a virtual service: what a client sends to.
+    #[repr(align(4))]
     pub struct ServiceKey = 20 {
         /// Virtual IP address; IPv4 as `::ffff:a.b.c.d`.
         pub vip: [u8; 16],

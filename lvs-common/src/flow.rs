@@ -17,12 +17,14 @@ pub struct Flow<A: Address> {
 }
 
 impl<A: Address> Flow<A> {
-    /// The virtual service with all ports of the flow's VIP.
+    /// Names the virtual service of the flow's VIP with a port.
     #[inline(always)]
     #[must_use]
-    pub fn service_of_all_ports(&self) -> ServiceKey {
-        let vip = A::vip(&self.key).to_v6();
-        ServiceKey { vip, port: [0; 2], protocol: self.protocol as u8, reserved: 0 }
+    pub fn service(&self, [high, low]: [u8; 2]) -> ServiceKey {
+        // In words: by bytes it would be cleared by a call first, which takes as long as the look-up.
+        let [a, b, c, d] = A::vip_words(&self.key);
+        let last = u32::from_ne_bytes([high, low, self.protocol as u8, 0]);
+        bytemuck::must_cast([a, b, c, d, last])
     }
 }
 
@@ -39,6 +41,8 @@ pub trait Address: Copy + Eq + core::fmt::Debug {
     fn vip(key: &Self::Key) -> Self;
     /// The VIP's port of a connection, network order.
     fn port(key: &Self::Key) -> [u8; 2];
+    /// The VIP of a connection as an IPv6 address, in words.
+    fn vip_words(key: &Self::Key) -> [u32; 4];
     /// Where a connection is in the table.
     fn hash(key: &Self::Key, secrets: &Secrets) -> Hash;
     /// The VIP of a connection in one word, which others may share.
@@ -48,7 +52,7 @@ pub trait Address: Copy + Eq + core::fmt::Debug {
 }
 
 macro_rules! address {
-    ($bytes:literal, $key:ident, $to_v6:expr) => {
+    ($bytes:literal, $key:ident, $to_v6:expr, $words:expr) => {
         impl Address for [u8; $bytes] {
             type Key = $key;
 
@@ -73,6 +77,11 @@ macro_rules! address {
             }
 
             #[inline(always)]
+            fn vip_words(key: &$key) -> [u32; 4] {
+                $words(bytemuck::must_cast(key.vip))
+            }
+
+            #[inline(always)]
             fn hash(key: &$key, secrets: &Secrets) -> Hash {
                 let words: &[u32; size_of::<$key>() / 4] = bytemuck::must_cast_ref(key);
                 Hash::of(words, secrets)
@@ -92,7 +101,10 @@ macro_rules! address {
     };
 }
 
-address!(4, ConnectionKey, |[a, b, c, d]: [u8; 4]| {
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
-});
-address!(16, ConnectionKeyV6, |address| address);
+address!(
+    4,
+    ConnectionKey,
+    |[a, b, c, d]: [u8; 4]| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d],
+    |[word]: [u32; 1]| [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), word]
+);
+address!(16, ConnectionKeyV6, |address| address, |words| words);

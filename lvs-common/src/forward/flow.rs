@@ -137,13 +137,8 @@ pub(super) fn service<'a, T: Tables, A: Address>(
     flow: &Flow<A>,
     tables: &'a T,
 ) -> Option<&'a Service> {
-    let mut key = flow.service_of_all_ports();
-    key.port = A::port(&flow.key);
-    if let Some(service) = tables.service(&key) {
-        return Some(service);
-    }
-    key.port = [0; 2];
-    tables.service(&key)
+    let by_port = tables.service(&flow.service(A::port(&flow.key)));
+    by_port.or_else(|| tables.service(&flow.service([0; 2])))
 }
 
 #[inline(always)]
