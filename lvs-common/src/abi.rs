@@ -45,6 +45,7 @@ pub const LAYOUT: u32 = {
     let mut hash = fnv(0x811c_9dc5 ^ MEANING, SHAPE.as_bytes());
     let sizes = [
         limits::SERVICES,
+        limits::SERVICE_COPIES,
         limits::SLOTS,
         limits::TEMPLATES,
         limits::FRAGMENTS,
@@ -112,6 +113,18 @@ abi! {
         pub flags: u16,
         /// Clients that share so many leading bits of their address are one to persistence.
         pub granularity: u16,
+    }
+
+    /// A copy of a virtual service; see [`service_copy`](crate::service_copy).
+    pub struct ServiceCopy = 64 {
+        /// 1 if it is one: then nothing of it changes.
+        pub is_one: u32,
+        /// Names the service.
+        pub key: ServiceKey,
+        /// The service.
+        pub service: Service,
+        /// Zero.
+        pub reserved: [u32; 3],
     }
 
     /// One real server of one virtual service.
@@ -385,6 +398,15 @@ pub mod service_flags {
     pub const STATELESS: u16 = 4;
 }
 
+impl ServiceKey {
+    /// Its words.
+    #[inline(always)]
+    #[must_use]
+    pub fn words(self) -> [u32; 5] {
+        bytemuck::must_cast(self)
+    }
+}
+
 impl RealServer {
     /// Both MACs of a frame to it, as the words that it begins with.
     #[inline(always)]
@@ -412,6 +434,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0x35de_bb8f, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0xc853_ac89, "{LAYOUT:#x}");
     }
 }

@@ -20,4 +20,5 @@ pub mod limits;
 pub mod names;
 pub mod packet;
 pub mod schedule;
+pub mod service_copy;
 pub mod vip_filter;

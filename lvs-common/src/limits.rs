@@ -2,6 +2,8 @@
 
 /// Virtual services.
 pub const SERVICES: usize = 16_384;
+/// Places for copies of virtual services (64 bytes each).
+pub const SERVICE_COPIES: usize = 1 << 14;
 /// Real servers, summed over all services, unless the configuration says otherwise.
 pub const REAL_SERVERS: usize = 131_072;
 /// Slots of the schedulers, summed over all services (4 bytes each).

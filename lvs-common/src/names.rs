@@ -25,6 +25,8 @@ maps! {
     SETTINGS = "SETTINGS",
     /// [`ServiceKey`](crate::abi::ServiceKey) to [`Service`](crate::abi::Service).
     SERVICES = "SERVICES",
+    /// Place to [`ServiceCopy`](crate::abi::ServiceCopy): what is found there need not be looked up.
+    SERVICE_COPIES = "SERVICE_COPIES",
     /// Index to [`RealServer`](crate::abi::RealServer).
     REAL_SERVERS = "REAL_SERVERS",
     /// Index of a real server to [`Load`](crate::abi::Load).

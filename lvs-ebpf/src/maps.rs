@@ -15,8 +15,8 @@ use aya_ebpf::{
 };
 use lvs_common::{
     abi::{
-        Begun, Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceKey,
-        Settings, Template, TemplateKey, Traffic, Vip,
+        Begun, Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceCopy,
+        ServiceKey, Settings, Template, TemplateKey, Traffic, Vip,
     },
     fate::Fate,
     flow::Flow,
@@ -24,7 +24,7 @@ use lvs_common::{
     limits,
     packet::transport::Segment,
     schedule::{Best, Slots},
-    vip_filter,
+    service_copy, vip_filter,
 };
 
 use crate::{
@@ -47,6 +47,8 @@ static SETTINGS: Array<Settings, 1, SHARED> = Array::new();
 #[btf_map]
 static SERVICES: HashMap<ServiceKey, Service, { limits::SERVICES }, REPLACED_WHOLE> =
     HashMap::new();
+#[btf_map]
+static SERVICE_COPIES: Array<ServiceCopy, { limits::SERVICE_COPIES }, SHARED> = Array::new();
 #[btf_map]
 static REAL_SERVERS: Array<RealServer, { limits::REAL_SERVERS }> = Array::new();
 #[btf_map]
@@ -290,6 +292,9 @@ impl Tables for BpfMaps<'_> {
 
     #[inline(always)]
     fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        if let Some(service) = copied(key) {
+            return Some(service);
+        }
         // SAFETY: not preallocated, so the value stays as it is while this program reads it.
         unsafe { SERVICES.get(key) }
     }
@@ -414,6 +419,18 @@ impl Peekable for BpfMaps<'_> {
     fn peek_least(&self, slots: Slots) -> u32 {
         long_way::lvs_peek_least(slots.first, slots.n, slots.scheduler)
     }
+}
+
+/// The copy of a service, if there is one.
+#[inline(always)]
+fn copied(key: &ServiceKey) -> Option<&'static Service> {
+    let copy = SERVICE_COPIES.get_ptr(service_copy::place(key))?;
+    // SAFETY: a value of the map. lvsd changes nothing of a copy as long as it is one, nor while a packet
+    // may still be looking at it.
+    let copy = unsafe { &*copy };
+    // SAFETY: a word of it. It is read before all else.
+    let is_one = unsafe { ptr::read_volatile(&raw const copy.is_one) } != 0;
+    (is_one && copy.key.words() == key.words()).then_some(&copy.service)
 }
 
 /// Adds to a counter of this CPU.

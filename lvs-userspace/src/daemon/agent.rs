@@ -390,6 +390,7 @@ impl Agent {
         }
         if self.counts.is_sweep_due(now) {
             self.sweep();
+            self.dataplane.copy_services(&self.tables.actual().services);
         }
     }
 

@@ -7,14 +7,17 @@ mod links;
 mod load;
 mod pins;
 mod read;
+mod service_copies;
 mod sizes;
 mod told;
 mod vip_filter;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
 
 use aya::{
@@ -27,7 +30,7 @@ use aya_log::EbpfLogger;
 use lvs_common::{
     abi::{self, Settings, Traffic, real_server_state},
     fate::Fate,
-    names,
+    limits, names,
 };
 use tracing::{debug, info, warn};
 use tracing_log::LogTracer;
@@ -40,6 +43,7 @@ pub use told::{Change, Ring, Templates, Told};
 
 use load::{load_program, program, random_secrets, read_clock, share, take};
 use pins::{Found, Pins};
+use service_copies::ServiceCopies;
 use vip_filter::VipFilter;
 
 use super::{
@@ -92,6 +96,7 @@ pub struct BpfDataplane {
     /// Kept open: a program that is loaded later on knows it by the number of its file.
     _settings: Array<MapData, Abi<Settings>>,
     services: HashMap<MapData, Abi<abi::ServiceKey>, Abi<abi::Service>>,
+    service_copies: ServiceCopies,
     real_servers: Array<MapData, Abi<abi::RealServer>>,
     slots: Array<MapData, u32>,
     vips: HashMap<MapData, [u8; 16], Abi<abi::Vip>>,
@@ -193,16 +198,22 @@ impl BpfDataplane {
         for vip in vips.keys() {
             vip_filter.hold(vip?);
         }
+        let mut held = BTreeMap::new();
         for entry in services.iter() {
             let (Abi(key), Abi(service)) = entry?;
             vip_filter.hold_service(&key, &service);
+            held.insert(key, service);
         }
+        let copies = share(&ebpf, names::SERVICE_COPIES, limits::SERVICE_COPIES)?;
+        let mut service_copies = ServiceCopies::new(copies);
+        service_copies.renew(&held, Instant::now());
         vip_filter.restore()?;
         Ok(Self {
             _settings: settings,
             lease,
             store,
             services,
+            service_copies,
             real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
             slots: take(&mut ebpf, names::SLOTS)?,
             vips,
@@ -340,9 +351,11 @@ impl Dataplane for BpfDataplane {
                 }
                 // Before the first packet of one that remembers nothing is to find it.
                 self.vip_filter.note(key, service)?;
+                self.service_copies.withdraw(key, Instant::now());
                 self.services.insert(Abi(*key), Abi(*service), 0).map_err(io::Error::other)
             }
             MapWrite::RemoveService(key) => {
+                self.service_copies.withdraw(key, Instant::now());
                 self.services.remove(&Abi(*key)).map_err(io::Error::other)?;
                 self.vip_filter.forget(key)
             }
@@ -393,6 +406,12 @@ impl BpfDataplane {
             load.lower_threshold.store(limits.lower_threshold, Ordering::Release);
             load.weight.store(limits.weight, Ordering::Release);
         }
+    }
+
+    /// Has the program find these services, which are those of `SERVICES`, without a call. To be called again
+    /// and again.
+    pub fn copy_services(&mut self, services: &BTreeMap<abi::ServiceKey, abi::Service>) {
+        self.service_copies.renew(services, Instant::now());
     }
 
     fn reset_load(&self, index: u32) {

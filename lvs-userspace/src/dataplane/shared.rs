@@ -88,6 +88,34 @@ pub(super) struct SharedLoad {
     pub(super) overloaded: AtomicU32,
 }
 
+/// [`abi::ServiceCopy`].
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct SharedServiceCopy([AtomicU32; size_of::<abi::ServiceCopy>() / 4]);
+
+impl SharedServiceCopy {
+    /// What it holds.
+    pub(super) fn read(&self) -> abi::ServiceCopy {
+        bytemuck::must_cast(self.0.each_ref().map(|it| it.load(Ordering::Acquire)))
+    }
+
+    /// Makes it a copy. It must have been none for as long as a packet may have looked at the one before.
+    pub(super) fn write(&self, key: abi::ServiceKey, service: abi::Service) {
+        let copy = abi::ServiceCopy { is_one: 1, key, service, reserved: [0; 3] };
+        let words: [u32; size_of::<abi::ServiceCopy>() / 4] = bytemuck::must_cast(copy);
+        // Last of all the word that says that it is one.
+        for (word, value) in self.0.iter().zip(words).rev() {
+            word.store(value, Ordering::SeqCst);
+        }
+    }
+
+    /// Makes it none.
+    pub(super) fn withdraw(&self) {
+        let [is_one, ..] = &self.0;
+        is_one.store(0, Ordering::SeqCst);
+    }
+}
+
 /// [`abi::Settings`].
 #[repr(C)]
 #[derive(Debug)]
@@ -143,6 +171,7 @@ const _: () = {
             && offset_of!(SharedSettings, strays_until) == offset_of!(abi::Settings, strays_until)
             && offset_of!(SharedSettings, tells) == offset_of!(abi::Settings, tells)
     );
+    assert!(offset_of!(abi::ServiceCopy, is_one) == 0);
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
     assert!(
         size_of::<SharedBucket>() == size_of::<abi::Bucket>()
@@ -153,6 +182,8 @@ const _: () = {
 
 // SAFETY: atomics alone.
 unsafe impl Shared for SharedLoad {}
+// SAFETY: atomics alone.
+unsafe impl Shared for SharedServiceCopy {}
 // SAFETY: atomics alone.
 unsafe impl Shared for SharedSettings {}
 // SAFETY: atomics alone.

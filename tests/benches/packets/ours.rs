@@ -77,6 +77,7 @@ impl Ours {
         for write in plan(&tables, &Tables::default()) {
             dataplane.write(&write)?;
         }
+        dataplane.copy_services(&tables.services);
         let mut bench = Bench::load(1)?;
         bench.aim(dataplane.program()?.fd()?)?;
         Ok(Self {

@@ -81,6 +81,7 @@ impl Kernel {
         for write in plan(tables, &Tables::default()) {
             dataplane.write(&write).expect("a write to a map");
         }
+        dataplane.copy_services(&tables.services);
         let told = dataplane.told().expect("the rings");
         Self { dataplane, told, _far: far }
     }
@@ -242,6 +243,38 @@ fn kernel_and_lvsd_know_the_same_connections() {
             let known = kernel.told.store.find(flow, now).expect("what the program has recorded");
             assert_eq!(known.state, state::ESTABLISHED, "{port}");
         }
+    }
+}
+
+/// From the moment that a service is another, or none, no packet goes by the copy of what it was.
+#[test]
+fn kernel_goes_by_no_copy_that_is_old() {
+    let (with, mut without) = (world::tables(), world::tables());
+    let services = without.services.len();
+    without.services.retain(|key, _| key.port != 80u16.to_be_bytes());
+    assert!(without.services.len() < services);
+    let mut kernel = Kernel::new("copies");
+    let frames = [f::tcp(1000, 80, f::SYN), v6::tcp(1000, 80, f::SYN)];
+    let expect = |kernel: &mut Kernel, verdict| {
+        for frame in &frames {
+            assert_eq!(kernel.run(&mut frame.clone()), verdict);
+        }
+    };
+    for _ in 0..3 {
+        kernel.dataplane.copy_services(&with.services);
+        expect(&mut kernel, Verdict::Transmit);
+        for write in plan(&without, &with) {
+            kernel.dataplane.write(&write).expect("a write to a map");
+        }
+        // Connections that are known go on; new ones find no service.
+        let mut syn = f::tcp(2000, 80, f::SYN);
+        assert_eq!(kernel.run(&mut syn), Verdict::Pass);
+        kernel.dataplane.copy_services(&without.services);
+        assert_eq!(kernel.run(&mut v6::tcp(2000, 80, f::SYN)), Verdict::Pass);
+        for write in plan(&with, &without) {
+            kernel.dataplane.write(&write).expect("a write to a map");
+        }
+        expect(&mut kernel, Verdict::Transmit);
     }
 }
 
