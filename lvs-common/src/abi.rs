@@ -288,7 +288,7 @@ abi! {
         pub strays_until: u64,
         /// What is told to lvsd: bits of [`tells`].
         pub tells: u32,
-        /// CPUs that share the room among the half-open connections; see
+        /// CPUs that share the room among the half-open connections: those that connections begin on; see
         /// [`BEGINNINGS_OF_BUCKET`](limits::BEGINNINGS_OF_BUCKET).
         pub cpus: u32,
         /// Buckets of `CONNECTIONS`.

@@ -271,7 +271,7 @@ lower_threshold = 11
             lvs.toml:6:8: connections.size: found 7; expected a number of connections from 1024 to 96000000
             lvs.toml:7:19: connections.tcp_established: found "7h"; expected a time from "1s" to "21600s", like "5m" or "90s"
             lvs.toml:8:7: connections.udp: found "5 minutes"; expected a time from "1s" to "21600s", like "5m" or "90s"
-            lvs.toml:11:8: virtual_service[1].port: all ports (0) need a persistence_timeout, so that a client's connections to different ports go to one real server
+            lvs.toml:11:8: virtual_service[1].port: all ports (0) need a persistence_timeout (or stateless), so that a client's connections to different ports go to one real server
             lvs.toml:13:27: virtual_service[1].persistence_granularity: found 33; expected a prefix length up to 32
             lvs.toml:13:27: virtual_service[1].persistence_granularity: without persistence_timeout this means nothing
             lvs.toml:14:14: virtual_service[1].one_packet: only for UDP
@@ -309,6 +309,10 @@ address = "192.0.2.21"
         ("scheduler = \"mh\"\npersistence_timeout = \"5m\"", "", "remembers no client either"),
         ("scheduler = \"sh\"\none_packet = true", "", "can't be together with one_packet"),
         ("scheduler = \"dh\"", "upper_threshold = 10", "counts no connections"),
+        ("scheduler = \"mh\"\nfollow_load = true", "", "breaks connections with each change"),
+        ("scheduler = \"mh\"\nslow_start = \"30s\"", "", "breaks connections with each change"),
+        ("scheduler = \"mh\"\ninhibit_on_failure = true", "", "can keep no connection"),
+        ("scheduler = \"mh\"\nlost_connections = \"keep\"", "", "can keep no connection"),
     ] {
         let errors = Config::parse(&file(keys, real_server), "lvs.toml").unwrap_err().to_string();
         let begins = format!("lvs.toml:8:13: virtual_service[1].stateless: {error}");

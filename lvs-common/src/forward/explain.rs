@@ -20,7 +20,7 @@ use crate::{
 pub enum Reason {
     /// Its connection is there.
     Connection,
-    /// It is TCP of no connection, and opens none: the real server will reset it.
+    /// It is TCP of no connection, and opens none: the real server resets it, unless it knows it.
     Stray,
     /// Its client stays there (persistence).
     Persistence,

@@ -26,9 +26,10 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
 ) -> Result<Target, Fate> {
     let lookup = Lookup::new(&packet.flow, packet.segment, tables, settings);
     let choice = match lookup.find_at_once(Table::Established) {
-        // Where services may remember nothing, they are asked first.
+        // Where services may remember nothing, they are asked first; and of a flood no SYN is looked up.
         Some(found)
-            if lookup.just_goes_on(found.entry)
+            if packet.segment != Segment::Syn
+                && lookup.just_goes_on(found.entry)
                 && !tables.may_be_stateless(A::fold(&packet.flow.key)) =>
         {
             check_active(tables, settings)?;

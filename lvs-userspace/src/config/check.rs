@@ -230,8 +230,8 @@ fn virtual_service(
     if let (Some(port), None, None) =
         (port.as_ref().filter(|at| at.value == 0), &timeout, &stateless)
     {
-        let message = "all ports (0) need a persistence_timeout, so that a client's connections \
-                       to different ports go to one real server";
+        let message = "all ports (0) need a persistence_timeout (or stateless), so that a client's \
+                       connections to different ports go to one real server";
         section.problem(&port.span, "port", message);
     }
     if let Some(one_packet) = one_packet.as_ref().filter(|at| at.value)
@@ -240,7 +240,14 @@ fn virtual_service(
         section.problem(&one_packet.span, "one_packet", "only for UDP");
     }
     if let Some(stateless) = &stateless {
-        let others = [timeout.is_some(), one_packet.as_ref().is_some_and(|at| at.value)];
+        let is_on = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
+        let keeps = lost.as_ref().is_some_and(|at| at.value == LostConnections::Keep);
+        let others = Others {
+            persists: timeout.is_some(),
+            one_packet: is_on(&one_packet),
+            moves_weights: is_on(&follow_load) || slow_start.is_some(),
+            keeps: keeps || is_on(&inhibit),
+        };
         check_stateless(section, stateless, scheduler.as_ref(), others, &servers);
     }
     let quorum_value = quorum.map_or(0, |at| at.value);
@@ -333,13 +340,23 @@ fn real_server(
     })
 }
 
-/// Nothing can be asked of a service that remembers nothing which only memory can do; `others` are persistence
-/// and `one_packet`.
+/// What else is said of a service that remembers nothing.
+struct Others {
+    /// Persistence.
+    persists: bool,
+    one_packet: bool,
+    /// `follow_load` or `slow_start`.
+    moves_weights: bool,
+    /// `lost_connections = "keep"` or `inhibit_on_failure`.
+    keeps: bool,
+}
+
+/// Nothing can be asked of a service that remembers nothing which only memory can do.
 fn check_stateless(
     section: &Reader<'_>,
     stateless: &At<bool>,
     scheduler: Option<&At<Scheduler>>,
-    [persists, one_packet]: [bool; 2],
+    Others { persists, one_packet, moves_weights, keeps }: Others,
     servers: &[Option<RealServer>],
 ) {
     let goes_by_hash =
@@ -352,6 +369,11 @@ fn check_stateless(
          server anyway)"
     } else if one_packet {
         "can't be together with one_packet: no datagram is remembered in any case"
+    } else if moves_weights {
+        "breaks connections with each change of a weight: expected neither follow_load nor slow_start"
+    } else if keeps {
+        "can keep no connection at a real server that is down: expected neither inhibit_on_failure nor \
+         lost_connections = \"keep\""
     } else if servers.iter().flatten().any(has_threshold) {
         "counts no connections: expected real servers without upper_threshold"
     } else {

@@ -87,6 +87,9 @@ impl Counts {
             }
         }
         self.connections = counts;
+        if let Err(error) = dataplane.share_half_open() {
+            debug!(%error, "can't read where connections begin");
+        }
         match dataplane.unrecorded() {
             Ok(unrecorded) => self.look_for_flood(unrecorded, Instant::now()),
             Err(error) => debug!(%error, "can't read how many connections were not recorded"),

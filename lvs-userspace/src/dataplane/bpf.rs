@@ -414,6 +414,26 @@ impl BpfDataplane {
         self.service_copies.renew(services, Instant::now());
     }
 
+    /// Shares the room among the half-open connections out to those CPUs that connections begin on. To be called
+    /// again and again.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn share_half_open(&self) -> io::Result<()> {
+        let now = u32::from(self.clock.stamp(Instant::now()));
+        let mut most = 1;
+        for family in 0..self.begun.len() {
+            let begun = self.begun.get(&family, 0).map_err(io::Error::other)?;
+            // The clock of the entries has 16 bits. This one may be a little behind the program's.
+            let is_recent = |Abi(it): &&Abi<abi::Begun>| {
+                it.recorded > 0 && now.wrapping_sub(it.time).wrapping_add(1) & 0xffff <= 3
+            };
+            most = most.max(begun.iter().filter(is_recent).count());
+        }
+        self.store.share_among(u32::try_from(most).map_err(io::Error::other)?);
+        Ok(())
+    }
+
     fn reset_load(&self, index: u32) {
         if let Some(load) = self.shared.loads.get(index as usize) {
             load.active.store(0, Ordering::Release);

@@ -127,7 +127,7 @@ pub(super) struct SharedSettings {
     pub(super) scheduled_until: AtomicU64,
     pub(super) strays_until: AtomicU64,
     pub(super) tells: AtomicU32,
-    cpus: AtomicU32,
+    pub(super) cpus: AtomicU32,
     buckets: [AtomicU32; 4],
 }
 
@@ -170,6 +170,7 @@ const _: () = {
                 == offset_of!(abi::Settings, scheduled_until)
             && offset_of!(SharedSettings, strays_until) == offset_of!(abi::Settings, strays_until)
             && offset_of!(SharedSettings, tells) == offset_of!(abi::Settings, tells)
+            && offset_of!(SharedSettings, cpus) == offset_of!(abi::Settings, cpus)
     );
     assert!(offset_of!(abi::ServiceCopy, is_one) == 0);
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());

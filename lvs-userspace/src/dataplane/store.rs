@@ -217,6 +217,13 @@ impl ConnectionStore {
         }
     }
 
+    /// So many CPUs share the room among the half-open connections from now on.
+    pub(super) fn share_among(&self, cpus: u32) {
+        if let Some(settings) = self.settings.get(0) {
+            settings.cpus.store(cpus, Ordering::Release);
+        }
+    }
+
     /// When where a client stays was noted.
     #[must_use]
     pub fn age_of_template(&self, seen: u32, now: Instant) -> Duration {

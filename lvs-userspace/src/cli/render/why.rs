@@ -53,7 +53,7 @@ fn because(why: &Why, reason: Option<Reason>) -> String {
         }
         (Some(Reason::Connection) | None, _) => "its connection is known".to_owned(),
         (Some(Reason::Stray), _) => {
-            "it is TCP of no connection and opens none; the real server will reset it".to_owned()
+            "it is TCP of no connection and opens none; the real server resets it, unless it knows it".to_owned()
         }
         (Some(Reason::Persistence), _) => {
             format!("{new}, and the client stays there (persistence)")

@@ -107,7 +107,7 @@ fn a_stray_packet() {
         it,
         expect![[r#"
         tcp 10.77.0.2:40000 -> 10.77.0.100:80 (ack)
-        would go to 10.77.0.12 (02:00:0a:4d:00:0c, eth0): it is TCP of no connection and opens none; the real server will reset it
+        would go to 10.77.0.12 (02:00:0a:4d:00:0c, eth0): it is TCP of no connection and opens none; the real server resets it, unless it knows it
     "#]],
     );
 }
