@@ -18,7 +18,7 @@ use crate::{
     flows::Flows,
     results::{Figure, with_commas},
     size::{HALF_OPEN, Size},
-    usage::{Usage, cpu_s},
+    usage::{Usage, cpu_s, rss_mib},
 };
 
 /// Seconds after which it is thought that lvsctl never ends.
@@ -138,8 +138,7 @@ impl Director<'_> {
     /// What an operator does, without connections.
     fn configured(&mut self, file: &Path) -> Result<()> {
         self.when = "no connections";
-        sleep(REST);
-        self.calm()?;
+        self.note("memory of lvsd (RSS)", rss_mib(self.lvsd.pid())?, "MiB");
         self.note("memory of the maps", maps_mib(&Host::Director.bpffs())?, "MiB");
         self.operate()?;
         fs::write(file, self.size.config(7))?;

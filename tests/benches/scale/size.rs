@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Virtual services of one VIP: ports 80 and so on.
 const OF_A_VIP: u32 = 10;
 /// Half-open connections that there is room for: as many as it takes to begin all of them soon.
-pub(crate) const HALF_OPEN: u32 = 1 << 18;
+pub(crate) const HALF_OPEN: u32 = 1 << 19;
 /// The first VIP.
 const VIPS: u32 = u32::from_be_bytes([10, 79, 0, 0]);
 /// The first real server.
