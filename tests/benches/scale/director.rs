@@ -171,7 +171,7 @@ impl Director<'_> {
     /// What it takes when nothing happens.
     fn calm(&mut self) -> Result<()> {
         let [Usage { cpu_percent, rss_mib }] = Usage::over([self.lvsd.pid()], CALM)?;
-        self.note("CPU of lvsd while nothing happens", cpu_percent, "% of one");
+        self.note("CPU of lvsd, no packets, no requests", cpu_percent, "% of one");
         self.note("memory of lvsd (RSS)", rss_mib, "MiB");
         Ok(())
     }

@@ -48,7 +48,8 @@ impl Results {
         for figure in &self.figures {
             let Figure { when, what, unit, .. } = figure;
             let shown = if *when == last { "" } else { when };
-            text += &format!("| {shown} | {what} | **{}** {unit} |\n", figure.number());
+            let value = format!("**{}** {unit}", figure.number());
+            text += &format!("| {shown} | {what} | {} |\n", value.trim_end());
             last = when;
         }
         text
