@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: what a packet costs, how many go over a wire, what checks do, and what a failover
-//! costs.
+//! `cargo xtask bench`: what a packet costs, how many go over a wire, what checks do, what a failover costs,
+//! how large a director may become, and what lvsd itself takes.
 
 use std::{
     env, fs,
@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// Write the results to this file as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Put the table of packets into this file, in the place of the one that is there
+    /// Put the table into this file, in the place of the one that is there
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Draw what packets cost, and leave the pictures there
@@ -56,6 +56,10 @@ enum What {
     Checks,
     /// What it costs clients when a director is lost, beside keepalived with the kernel's IPVS: in QEMU
     Failover,
+    /// Memory, times, and what a packet costs with 10,000 services, 100,000 real servers and 4,000,000 connections
+    Scale,
+    /// How much of a CPU, and how much memory, lvsd itself takes
+    Agent,
 }
 
 /// Builds the program and the benchmark, and runs it.
@@ -65,9 +69,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "--runs and --here are for failover",
     );
     ensure!(
-        matches!(options.what, What::Packets | What::Live | What::Ipvs)
-            || (options.markdown.is_none() && !options.check),
-        "--markdown and --check are for packets, live and ipvs",
+        matches!(options.what, What::Packets | What::Live | What::Ipvs) || !options.check,
+        "--check is for packets, live and ipvs",
+    );
+    ensure!(
+        !matches!(options.what, What::Checks | What::Failover) || options.markdown.is_none(),
+        "--markdown is not for checks and failover",
     );
     ensure!(options.what == What::Packets || options.plots.is_none(), "--plots is for packets");
     let mut cargo = sh::cargo(["bench", "--package", "lvs-tests"]);
@@ -93,6 +100,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             cargo.args(["--features", "privileged", "--profile", "dev", "--bench", "ipvs"]);
             in_a_machine(&mut cargo, TIME_LIMIT_OF_IPVS)?;
             written = json.is_some().then(|| vm::place().join("ipvs.json"));
+        }
+        What::Scale | What::Agent => {
+            // Optimised, as it is where it matters.
+            build::run(&build::Options { release: true })?;
+            let bench = if options.what == What::Scale { "scale" } else { "agent" };
+            cargo.args(["--features", "privileged", "--bench", bench]);
+            privilege::run_by_root(&mut cargo);
         }
         What::Checks => {
             cargo.args(["--bench", "checks"]);

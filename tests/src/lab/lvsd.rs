@@ -334,6 +334,11 @@ impl Lvsd {
         })
     }
 
+    /// Waits for its end.
+    pub fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
+        self.process.wait(within)
+    }
+
     /// Sends a signal and waits for the end.
     pub fn stop_with(mut self, signal: Signal) -> Result<ExitStatus> {
         self.process.signal(signal)?;
