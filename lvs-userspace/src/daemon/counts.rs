@@ -74,6 +74,7 @@ impl Counts {
 
     /// Forgets old connections, counts the others, and mends what the program counts.
     pub(super) fn sweep(&mut self, dataplane: &BpfDataplane, held: &Tables) {
+        let began = Instant::now();
         let held = &held.real_servers;
         let vacant = |index| !held.contains_key(&index);
         let Swept { counts, left, .. } = dataplane.sweep(&self.limits, &vacant);
@@ -87,6 +88,7 @@ impl Counts {
             }
         }
         self.connections = counts;
+        self.next_sweep = self.next_sweep.max(after(began));
         if let Err(error) = dataplane.share_half_open() {
             debug!(%error, "can't read where connections begin");
         }
@@ -120,6 +122,7 @@ impl Counts {
         let (services, real_servers) = traffic(dataplane, placement, config);
         self.service_rates.look(services, now);
         self.real_server_rates.look(real_servers, now);
+        self.next_rates = self.next_rates.max(after(now));
     }
 
     /// Counts from zero again, for one service or for all; says for how many.
@@ -186,6 +189,12 @@ fn traffic(
 }
 
 /// Whether it is time; if so, the next is an interval away.
+/// When what began then, and is done now, is done again at the earliest: however much there is of it, no more
+/// than a tenth of the time goes into it.
+fn after(began: Instant) -> Instant {
+    Instant::now() + began.elapsed() * 9
+}
+
 fn due(next: &mut Instant, interval: Duration, now: Instant) -> bool {
     let is_due = now >= *next;
     if is_due {
