@@ -289,7 +289,7 @@ abi! {
         /// What is told to lvsd: bits of [`tells`].
         pub tells: u32,
         /// CPUs that share the room among the half-open connections: those that connections begin on; see
-        /// [`BEGINNINGS_OF_BUCKET`](limits::BEGINNINGS_OF_BUCKET).
+        /// [`BEGINNINGS_OF_BUCKET`](limits::BEGINNINGS_OF_BUCKET). 0: each records all that begins.
         pub cpus: u32,
         /// Buckets of `CONNECTIONS`.
         pub buckets: u32,

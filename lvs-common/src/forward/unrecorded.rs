@@ -69,7 +69,7 @@ fn is_flood<T: Tables + FamilyTables<A>, A: Address>(tables: &T, settings: &Sett
     let begun = tables.begun();
     let n_buckets = tables.n_buckets(Table::HalfOpen, settings);
     let all = n_buckets.saturating_mul(BEGINNINGS_OF_BUCKET);
-    let limit = all.checked_div(settings.cpus).unwrap_or(all);
+    let limit = all.checked_div(settings.cpus).unwrap_or(u32::MAX);
     begun.recorded >= limit && begun.time == u32::from(tables.now(settings))
 }
 

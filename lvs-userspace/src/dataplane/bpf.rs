@@ -430,8 +430,13 @@ impl BpfDataplane {
             };
             most = most.max(begun.iter().filter(is_recent).count());
         }
-        self.store.share_among(u32::try_from(most).map_err(io::Error::other)?);
+        self.share_half_open_among(u32::try_from(most).map_err(io::Error::other)?);
         Ok(())
+    }
+
+    /// Shares it out among so many CPUs; 0 to have each record all that begins.
+    pub fn share_half_open_among(&self, cpus: u32) {
+        self.store.share_among(cpus);
     }
 
     fn reset_load(&self, index: u32) {

@@ -85,6 +85,8 @@ impl Measure {
     fn prepare(&mut self, group: &Group) -> Result<()> {
         self.is_small = group.in_small_tables;
         self.ours().forget();
+        // Faster than any network they are opened here, and all are to be known.
+        self.ours().limit_beginnings(false);
         for (stream, flows) in &group.open {
             let plans = [
                 Plan { alternates: 1, ..stream.known(*flows, flags::SYN) },
@@ -96,6 +98,7 @@ impl Measure {
         for frame in &group.frames {
             self.ours().run(frame, 1)?;
         }
+        self.ours().limit_beginnings(group.flood.is_some());
         if let Some(stream) = &group.flood {
             self.begin(stream, flags::SYN, FLOOD)?;
         }

@@ -101,6 +101,11 @@ impl Ours {
         run(self.dataplane.program()?, frame, packets)
     }
 
+    /// Whether connections that begin when there are too many are not recorded.
+    pub(crate) fn limit_beginnings(&self, limits: bool) {
+        self.dataplane.share_half_open_among(limits.into());
+    }
+
     /// Forgets all connections.
     pub(crate) fn forget(&self) {
         self.connections.iter().for_each(Memory::clear);
