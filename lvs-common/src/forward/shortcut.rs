@@ -86,6 +86,10 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
     let Found { way, in_second, entry } = find_in_state(first, second, key, hash.tag(), states)?;
     let seen = tables.now(settings);
     if entry.seen != seen {
+        // A connection is not kept by packets that reach nobody.
+        if tables.real_server(entry.real_server)?.state != real_server_state::READY {
+            return None;
+        }
         let bucket = if in_second { second()? } else { first };
         // Whoever gets in the way has noted it, too.
         bucket.swap(way, entry, Entry { seen, ..entry });

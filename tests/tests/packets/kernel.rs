@@ -194,12 +194,12 @@ fn kernel_packet_cases_beside_services_that_remember_nothing() {
     }
 }
 
-/// Tables that are so full that each place of a bucket is somebody's: what lvsd writes there the program
-/// finds, and what the program writes lvsd finds.
+/// Tables that are so full that some buckets have no place left: what lvsd writes there the program finds,
+/// and what the program writes lvsd finds. They are not so full that a connection finds no place at all.
 #[test]
 fn kernel_and_lvsd_know_the_same_connections() {
     const CONNECTIONS: u16 = 150;
-    let few = config::Connections { size: 200, ipv6_size: 200, ..Default::default() };
+    let few = config::Connections { size: 400, ipv6_size: 400, ..Default::default() };
     let sizes = Sizes::of(&few, limits::REAL_SERVERS as u32);
     let mut kernel = Kernel::with("same", sizes, &world::tables());
     let (vip, vip_v6, client) = (world::VIP, world::VIP_V6, v6::CLIENT);
