@@ -21,7 +21,6 @@ impl<A: Address> Flow<A> {
     #[inline(always)]
     #[must_use]
     pub fn service(&self, [high, low]: [u8; 2]) -> ServiceKey {
-        // In words: by bytes it would be cleared by a call first, which takes as long as the look-up.
         let [a, b, c, d] = A::vip_words(&self.key);
         let last = u32::from_ne_bytes([high, low, self.protocol as u8, 0]);
         bytemuck::must_cast([a, b, c, d, last])
@@ -52,7 +51,7 @@ pub trait Address: Copy + Eq + core::fmt::Debug {
 }
 
 macro_rules! address {
-    ($bytes:literal, $key:ident, $to_v6:expr, $words:expr) => {
+    ($bytes:literal, $key:ident, $words_of_v6:expr) => {
         impl Address for [u8; $bytes] {
             type Key = $key;
 
@@ -78,7 +77,7 @@ macro_rules! address {
 
             #[inline(always)]
             fn vip_words(key: &$key) -> [u32; 4] {
-                $words(bytemuck::must_cast(key.vip))
+                $words_of_v6(bytemuck::must_cast(key.vip))
             }
 
             #[inline(always)]
@@ -95,16 +94,13 @@ macro_rules! address {
 
             #[inline(always)]
             fn to_v6(self) -> [u8; 16] {
-                $to_v6(self)
+                let words: [u32; 4] = $words_of_v6(bytemuck::must_cast(self));
+                bytemuck::must_cast(words)
             }
         }
     };
 }
 
-address!(
-    4,
-    ConnectionKey,
-    |[a, b, c, d]: [u8; 4]| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d],
-    |[word]: [u32; 1]| [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), word]
-);
-address!(16, ConnectionKeyV6, |address| address, |words| words);
+// In words: bytes would be cleared by a call first, which takes as long as a look-up.
+address!(4, ConnectionKey, |[word]: [u32; 1]| [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), word]);
+address!(16, ConnectionKeyV6, |words| words);

@@ -430,7 +430,18 @@ fn copied(key: &ServiceKey) -> Option<&'static Service> {
     let copy = unsafe { &*copy };
     // SAFETY: a word of it. It is read before all else.
     let is_one = unsafe { ptr::read_volatile(&raw const copy.is_one) } != 0;
-    (is_one && copy.key.words() == key.words()).then_some(&copy.service)
+    (is_one && is_of(&copy.key, key)).then_some(&copy.service)
+}
+
+/// Whether two names are the same; word by word, because the compiler makes a call of a longer comparison, and
+/// that a loop over bytes (50 ns).
+#[inline(always)]
+fn is_of(name: &ServiceKey, other: &ServiceKey) -> bool {
+    let [a, b, c, d, e] = other.words();
+    let words = ptr::from_ref(name).cast::<u32>();
+    // SAFETY: a word of a value that is in a map, which begins at a multiple of four.
+    let differs = |at: usize, word| word ^ unsafe { ptr::read_volatile(words.add(at)) };
+    differs(0, a) | differs(1, b) | differs(2, c) | differs(3, d) | differs(4, e) == 0
 }
 
 /// Adds to a counter of this CPU.

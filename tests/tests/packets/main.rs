@@ -11,6 +11,8 @@ mod host;
 #[cfg(feature = "privileged")]
 mod kernel;
 mod laws;
+#[cfg(feature = "privileged")]
+mod object;
 mod services;
 mod shares;
 mod told;
