@@ -117,8 +117,8 @@ abi! {
 
     /// A copy of a virtual service; see [`service_copy`](crate::service_copy).
     pub struct ServiceCopy = 64 {
-        /// 1 if it is one: then nothing of it changes.
-        pub is_one: u32,
+        /// Bits of [`service_place`]. With [`IS_COPY`](service_place::IS_COPY), nothing that follows changes.
+        pub place: u32,
         /// Names the service.
         pub key: ServiceKey,
         /// The service.
@@ -398,6 +398,14 @@ pub mod service_flags {
     pub const STATELESS: u16 = 4;
 }
 
+/// Bits of [`ServiceCopy::place`].
+pub mod service_place {
+    /// There is a copy.
+    pub const IS_COPY: u32 = 1;
+    /// `SERVICES` has no other service of this place.
+    pub const NO_OTHER: u32 = 2;
+}
+
 impl ServiceKey {
     /// Its words.
     #[inline(always)]
@@ -434,6 +442,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0xc853_ac89, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0xb8cb_3ddd, "{LAYOUT:#x}");
     }
 }

@@ -1,8 +1,9 @@
 //! Where a copy of a virtual service is that is found without a call.
 //!
 //! A look-up in a hash map takes 40 ns where returns are guarded, most of it for the call. So lvsd keeps
-//! copies of the services in an array, each at the one place that its name says. What is not there is in
-//! `SERVICES`: of services that share a place only one has a copy, and one that has just changed has none.
+//! copies of the services in an array, each at the one place that its name says. Of services that share a place
+//! only one has a copy, and one that has just changed has none: they are in `SERVICES` alone. Where there is
+//! none such, the place says so, and what is not there is not anywhere.
 
 use crate::{abi::ServiceKey, limits};
 

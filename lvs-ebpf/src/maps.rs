@@ -16,7 +16,7 @@ use aya_ebpf::{
 use lvs_common::{
     abi::{
         Begun, Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceCopy,
-        ServiceKey, Settings, Template, TemplateKey, Traffic, Vip,
+        ServiceKey, Settings, Template, TemplateKey, Traffic, Vip, service_place,
     },
     fate::Fate,
     flow::Flow,
@@ -292,11 +292,12 @@ impl Tables for BpfMaps<'_> {
 
     #[inline(always)]
     fn service(&self, key: &ServiceKey) -> Option<&Service> {
-        if let Some(service) = copied(key) {
-            return Some(service);
+        match copied(key) {
+            Copied::Is(service) => Some(service),
+            Copied::IsNone => None,
+            // SAFETY: not preallocated, so the value stays as it is while this program reads it.
+            Copied::Unknown => unsafe { SERVICES.get(key) },
         }
-        // SAFETY: not preallocated, so the value stays as it is while this program reads it.
-        unsafe { SERVICES.get(key) }
     }
 
     #[inline(always)]
@@ -421,16 +422,33 @@ impl Peekable for BpfMaps<'_> {
     }
 }
 
-/// The copy of a service, if there is one.
+/// What the copies say of a service.
+enum Copied {
+    /// Here it is.
+    Is(&'static Service),
+    /// There is no such service.
+    IsNone,
+    /// It is to be looked for in `SERVICES`.
+    Unknown,
+}
+
 #[inline(always)]
-fn copied(key: &ServiceKey) -> Option<&'static Service> {
-    let copy = SERVICE_COPIES.get_ptr(service_copy::place(key))?;
+fn copied(key: &ServiceKey) -> Copied {
+    let Some(copy) = SERVICE_COPIES.get_ptr(service_copy::place(key)) else {
+        return Copied::Unknown;
+    };
     // SAFETY: a value of the map. lvsd changes nothing of a copy as long as it is one, nor while a packet
     // may still be looking at it.
     let copy = unsafe { &*copy };
-    // SAFETY: a word of it. It is read before all else.
-    let is_one = unsafe { ptr::read_volatile(&raw const copy.is_one) } != 0;
-    (is_one && is_of(&copy.key, key)).then_some(&copy.service)
+    // SAFETY: a word of it. It is read before all else, and once, so that it is of one moment.
+    let place = unsafe { ptr::read_volatile(&raw const copy.place) };
+    if place & service_place::IS_COPY != 0 && is_of(&copy.key, key) {
+        Copied::Is(&copy.service)
+    } else if place & service_place::NO_OTHER != 0 {
+        Copied::IsNone
+    } else {
+        Copied::Unknown
+    }
 }
 
 /// Whether two names are the same; word by word, because the compiler makes a call of a longer comparison, and

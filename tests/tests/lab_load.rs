@@ -16,13 +16,11 @@ use serde_json::Value;
 /// So soon must reports show: far later than they are asked for.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Prints what share of a CPU the process that `busy` names has left to others in a fifth of a second.
+/// Says that little is idle as long as the process that `busy` names wants a CPU, whether it gets one or not:
+/// this machine may have other work.
 const IDLE: &str = r#"#!/bin/sh
-used() { cut -d' ' -f14,15 "/proc/$(cat /run/lvs/lab/busy)/stat" | tr ' ' '+'; }
-before=$(($(used))) && sleep 0.2 && after=$(($(used))) || { echo 100; exit; }
-idle=$((100 - (after - before) * 500 / $(getconf CLK_TCK)))
-[ $idle -lt 0 ] && idle=0
-echo $idle
+state=$(cut -d' ' -f3 "/proc/$(cat /run/lvs/lab/busy)/stat")
+if [ "$state" = R ]; then echo 10; else echo 100; fi
 "#;
 
 fn text() -> String {
@@ -67,9 +65,7 @@ fn a_busy_real_server_gets_fewer_connections_until_it_is_idle() -> Result<()> {
 
     let busy = lab.spawn(lab.command(Host::Rs1, "sh").args(["-c", "while :; do :; done"]))?;
     fs::write("/run/lvs/lab/busy", busy.pid().to_string())?;
-    let is_busy = |rs1: &Value| {
-        rs1["why"].as_str().is_some_and(|why| why.contains(" 10 %") || why.contains(" 15 %"))
-    };
+    let is_busy = |rs1: &Value| rs1["why"].as_str().is_some_and(|why| why.contains(" 10 %"));
     wait_until("less weight", &lvsd, is_busy)?;
     let rs1_answers = answers(&lab, "rs1")?;
     assert!((1..=8).contains(&rs1_answers), "{rs1_answers} of 60");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use lvs_common::{
-    abi,
+    abi::{self, service_place},
     connections::{self, Entry, Secrets},
 };
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -101,18 +101,29 @@ impl SharedServiceCopy {
 
     /// Makes it a copy. It must have been none for as long as a packet may have looked at the one before.
     pub(super) fn write(&self, key: abi::ServiceKey, service: abi::Service) {
-        let copy = abi::ServiceCopy { is_one: 1, key, service, reserved: [0; 3] };
+        let copy =
+            abi::ServiceCopy { place: service_place::IS_COPY, key, service, reserved: [0; 3] };
         let words: [u32; size_of::<abi::ServiceCopy>() / 4] = bytemuck::must_cast(copy);
-        // Last of all the word that says that it is one.
+        // Last of all the word that says that there is one.
         for (word, value) in self.0.iter().zip(words).rev() {
             word.store(value, Ordering::SeqCst);
         }
     }
 
-    /// Makes it none.
+    /// Makes it none, of a place that may have others.
     pub(super) fn withdraw(&self) {
-        let [is_one, ..] = &self.0;
-        is_one.store(0, Ordering::SeqCst);
+        let [place, ..] = &self.0;
+        place.store(0, Ordering::SeqCst);
+    }
+
+    /// Says whether others are to be looked for in `SERVICES`.
+    pub(super) fn set_no_other(&self, there_is_none: bool) {
+        let [place, ..] = &self.0;
+        if there_is_none {
+            place.fetch_or(service_place::NO_OTHER, Ordering::SeqCst);
+        } else {
+            place.fetch_and(!service_place::NO_OTHER, Ordering::SeqCst);
+        }
     }
 }
 
@@ -172,7 +183,7 @@ const _: () = {
             && offset_of!(SharedSettings, tells) == offset_of!(abi::Settings, tells)
             && offset_of!(SharedSettings, cpus) == offset_of!(abi::Settings, cpus)
     );
-    assert!(offset_of!(abi::ServiceCopy, is_one) == 0);
+    assert!(offset_of!(abi::ServiceCopy, place) == 0);
     assert!(size_of::<SharedLoad>() == size_of::<abi::Load>());
     assert!(
         size_of::<SharedBucket>() == size_of::<abi::Bucket>()

@@ -280,6 +280,10 @@ fn kernel_goes_by_copies_and_by_none_that_is_old() {
         kernel.dataplane.write(&write).expect("a write to a map");
     }
     expect(&mut kernel, Verdict::Transmit, "without a copy");
+    kernel.dataplane.copy_services(&without.services);
+    expect(&mut kernel, Verdict::Pass, "its place says that there is no other");
+    kernel.dataplane.copy_services(&with.services);
+    expect(&mut kernel, Verdict::Transmit, "with a copy again");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! The copies of services that the program finds without a call: who has which place.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use lvs_common::{
-    abi::{Service, ServiceKey},
+    abi::{Service, ServiceCopy, ServiceKey, service_place},
     service_copy::place,
 };
 
@@ -26,40 +26,51 @@ impl ServiceCopies {
         Self { map, rest: HashMap::new() }
     }
 
-    /// Withdraws what is no copy of one of these services, and makes copies of those that have none, where
-    /// there is a place. To be called again and again.
+    /// Withdraws what is no copy of one of these services, makes copies of those that have none, where there
+    /// is a place, and says where there are others. To be called again and again.
     pub(super) fn renew(&mut self, services: &BTreeMap<ServiceKey, Service>, now: Instant) {
         for at in 0..self.map.length() {
             let Some(copy) = self.map.get(at) else { continue };
             let held = copy.read();
-            if held.is_one != 0 && services.get(&held.key) != Some(&held.service) {
+            if is_copy(&held) && services.get(&held.key) != Some(&held.service) {
                 copy.withdraw();
                 self.rest.extend(u32::try_from(at).map(|at| (at, now)));
             }
         }
         self.rest.retain(|_, since| now.duration_since(*since) < REST);
+        let mut with_others = HashSet::new();
         for (key, service) in services {
             let place = place(key);
-            if let Some(copy) = self.map.get(place as usize)
-                && copy.read().is_one == 0
-                && !self.rest.contains_key(&place)
-            {
+            let Some(copy) = self.map.get(place as usize) else { continue };
+            let held = copy.read();
+            if !is_copy(&held) && !self.rest.contains_key(&place) {
                 copy.write(*key, *service);
+            } else if !is_copy(&held) || held.key != *key {
+                with_others.insert(place as usize);
+            }
+        }
+        for at in 0..self.map.length() {
+            if let Some(copy) = self.map.get(at) {
+                copy.set_no_other(!with_others.contains(&at));
             }
         }
     }
 
-    /// To be called before the service is another, or none.
+    /// To be called before the service is there, is another, or none.
     pub(super) fn withdraw(&mut self, key: &ServiceKey, now: Instant) {
         let place = place(key);
-        if let Some(copy) = self.map.get(place as usize)
-            && copy.read().is_one != 0
-            && copy.read().key == *key
-        {
+        let Some(copy) = self.map.get(place as usize) else { return };
+        copy.set_no_other(false);
+        let held = copy.read();
+        if is_copy(&held) && held.key == *key {
             copy.withdraw();
             self.rest.insert(place, now);
         }
     }
+}
+
+fn is_copy(held: &ServiceCopy) -> bool {
+    held.place & service_place::IS_COPY != 0
 }
 
 #[cfg(test)]
