@@ -2,91 +2,32 @@
 //! wanted services come out, and what has changed for whom.
 
 mod effective;
+mod event;
 mod quorum;
 mod room;
 mod start;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     net::{IpAddr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
 pub use effective::Effective;
+pub use event::{Change, Event, State};
 pub use start::Start;
 
 use crate::{
     config::{Config, RealServer, VirtualService},
-    dataplane::{self, Neighbour, Remembered},
+    dataplane::Neighbour,
     health::{Check, Health, Target},
     load::Standing,
-    model::{Scheduler, ServiceId, Weight},
+    model::{Scheduler, ServiceId},
 };
 
 /// So long it takes to find out that somebody is not there who is asked for by broadcast every second.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Something that may change what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A real server is now there on the network, or (`None`) nobody knows where.
-    Neighbour(IpAddr, Option<Neighbour>),
-    /// The checks of a real server say this of it, for this reason.
-    Health(Target, Health, String),
-    /// They are answered in so many microseconds.
-    Latency(Target, u64),
-    /// This follows from the load reports of a real server, for this reason.
-    Load(IpAddr, Standing, String),
-}
-
-/// What a real server is to its service, or a service to its clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nobody knows yet: it gets no connections.
-    Checking,
-    /// It serves.
-    Up,
-    /// Its operator wants that it gets no new connections.
-    Drained,
-    /// Its operator has taken it out of service.
-    Maintenance,
-    /// It fails.
-    Down,
-    /// The service has enough real servers.
-    Quorum,
-    /// It has too few.
-    NoQuorum,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Checking => "checking",
-            Self::Up => "up",
-            Self::Drained => "drained",
-            Self::Maintenance => "maintenance",
-            Self::Down => "down",
-            Self::Quorum => "quorum",
-            Self::NoQuorum => "no quorum",
-        })
-    }
-}
-
-/// The state of a real server, or of a service, has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The virtual service.
-    pub service: ServiceId,
-    /// Which of its real servers; `None` for the service itself.
-    pub real_server: Option<IpAddr>,
-    /// What it was.
-    pub from: State,
-    /// What it is.
-    pub to: State,
-    /// Why.
-    pub reason: String,
-}
 
 /// That a real server is back from a failure.
 #[derive(Clone, Copy, Debug)]
@@ -398,87 +339,6 @@ impl Director {
     fn goes_by_latency(&self, id: &ServiceId) -> bool {
         let services = &self.config.virtual_services;
         services.iter().any(|it| it.id == *id && it.scheduler == Scheduler::Fastest)
-    }
-
-    /// The services as the maps should have them.
-    #[must_use]
-    pub fn wanted(&self, now: Instant) -> Vec<dataplane::Service> {
-        let services = self.config.virtual_services.iter();
-        services.map(|service| self.wanted_service(service, now)).collect()
-    }
-
-    fn wanted_service(&self, service: &VirtualService, now: Instant) -> dataplane::Service {
-        dataplane::Service {
-            id: service.id,
-            scheduler: service.scheduler,
-            persistence: service.persistence,
-            one_packet: service.one_packet,
-            stateless: service.stateless,
-            lost_connections: service.lost_connections,
-            sorry_server: service.sorry_server.and_then(|it| self.wanted_sorry_server(it)),
-            has_quorum: self.has_quorum(&service.id),
-            real_servers: service
-                .real_servers
-                .iter()
-                .map(|it| self.wanted_real_server(service, it, now))
-                .collect(),
-        }
-    }
-
-    fn wanted_real_server(
-        &self,
-        service: &VirtualService,
-        real_server: &RealServer,
-        now: Instant,
-    ) -> dataplane::RealServer {
-        let RealServer { address, upper_threshold, lower_threshold, .. } = *real_server;
-        let target = Target { service: service.id, real_server: address };
-        let effective = self.effective(service, real_server, now);
-        dataplane::RealServer {
-            address,
-            weight: effective.fine_weight,
-            upper_threshold,
-            lower_threshold,
-            latency_us: self.latency_us.get(&target).copied(),
-            is_down: effective.is_down,
-            neighbour: self.neighbours.get(&address).copied(),
-            remembered: self.remembered(service, real_server, now),
-        }
-    }
-
-    /// What the next lvsd must know of a real server.
-    fn remembered(
-        &self,
-        service: &VirtualService,
-        real_server: &RealServer,
-        now: Instant,
-    ) -> Remembered {
-        let target = Target { service: service.id, real_server: real_server.address };
-        let recovery = self.recovered.get(&target);
-        let risen = recovery.map_or(100, |it| it.share_at(now, service.slow_start));
-        Remembered {
-            health: match real_server.check {
-                Some(_) => self.health(&target),
-                None => Health::Up,
-            },
-            standing: self.standings.get(&real_server.address).copied().unwrap_or_default(),
-            risen: u8::try_from(risen).unwrap_or(100),
-        }
-    }
-
-    /// The sorry server, if it can be reached.
-    fn wanted_sorry_server(&self, address: IpAddr) -> Option<dataplane::RealServer> {
-        let neighbour = *self.neighbours.get(&address)?;
-        Some(dataplane::RealServer {
-            address,
-            weight: Weight(1),
-            upper_threshold: 0,
-            lower_threshold: 0,
-            latency_us: None,
-            is_down: false,
-            neighbour: Some(neighbour),
-            remembered: Remembered::default(),
-        })
     }
 }
 

@@ -1,39 +1,42 @@
 //! Between the daemon's loop and the failover driver: what the one knows and the other needs.
 
+mod notice;
+mod settings;
 mod status;
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     net::IpAddr,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
+
+pub(super) use notice::{Told, next};
 
 use crate::{
     config::Config,
-    config::Timeouts,
     dataplane::{Lease, bpf::Told as ToldByProgram},
     director::Director,
     failover::{
-        self, Order, Refusal,
-        auth::{Keys, KeysError},
-        driver::{Failover, Notice, Settings, Setup, StartError},
+        Order,
+        auth::KeysError,
+        driver::{Failover, Notice, Setup, StartError},
         lease,
-        machine::{Change, Edge, State},
+        machine::{Edge, State},
         order,
-        settings::{Settings as Configured, Tracked, Ways},
-        sync::{self, Names, Status, Sync, SyncError},
+        settings::Settings as Configured,
+        sync::{Names, Status, Sync, SyncError},
         track::Tracker,
     },
     model::ServiceId,
     net::Link,
 };
+use settings::{own_status, quorums, settings, sync_settings, vips, warn_of_short_leases};
 
 /// Why this director can take no part in failover.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +70,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// So long a stop is put off at most, for connections that are still told of.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(3);
-
-/// What the operators are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) reason: String,
-}
 
 /// This director's part in failover.
 pub(super) struct Role {
@@ -332,172 +327,9 @@ impl Role {
         }
         self.failover.obey(order).await.ok_or_else(|| "the failover thread has ended".to_owned())
     }
-
-    /// Logs what has happened; says what operators are to be told of it.
-    pub(super) fn noticed(&mut self, notice: &Notice) -> Option<Told> {
-        match notice {
-            Notice::Changed(change, wrong) => return self.changed(*change, wrong),
-            Notice::Split(heard) => {
-                error!(
-                    priority = heard.priority,
-                    "split brain: another director was master at the same time; it is told to stop"
-                );
-                let reason = format!("another was master, too, with priority {}", heard.priority);
-                return Some(Told { from: "master".into(), to: "split brain".into(), reason });
-            }
-            Notice::Late(time) => warn!(
-                after = ?time,
-                "late advertisement: the master, or the network, has too much to do"
-            ),
-            Notice::Slow(late) => warn!(
-                ?late,
-                "this director is late to act: it has too much to do to be sure of its role"
-            ),
-            Notice::Worth(priority, wrong) => {
-                let wrong = wrong.join("; ");
-                warn!(priority, wrong, "the priority of this director has changed");
-            }
-            Notice::Refused(from, refusal) => {
-                let (reason, meaning) = (refusal.name(), refusal.meaning());
-                warn!(%from, reason, meaning, "not taken for an advertisement");
-                if *refusal == Refusal::NotSigned {
-                    warn!(%from, "with a key_file here, every director needs one");
-                }
-            }
-            Notice::OtherVips(peer) => {
-                warn!(%peer, "it answers for other addresses than this director: compare their services");
-            }
-            Notice::NotRealTime(error) => {
-                info!(
-                    error,
-                    "the failover thread has no real-time priority: it may be late when there is \
-                     much to do"
-                );
-                self.not_real_time = Some(error.clone());
-            }
-            Notice::Ended => error!("the failover thread has ended"),
-        }
-        None
-    }
-
-    fn changed(&mut self, Change { from, to, edge }: Change, wrong: &[String]) -> Option<Told> {
-        let mut reason = match (edge, wrong) {
-            (Edge::Unfit, [_, ..]) => wrong.join("; "),
-            _ => edge.to_string(),
-        };
-        info!(%from, %to, reason, "failover");
-        let mut before = from;
-        match (from, to) {
-            // A claim is over in a moment, and then it is told how it went.
-            (_, State::Claim) => {
-                self.claimed = Some(edge);
-                return None;
-            }
-            (State::Claim, State::Master) => {
-                before = State::Backup;
-                if let Some(claimed) = self.claimed {
-                    reason = format!("{claimed}; {reason}");
-                }
-            }
-            (State::Claim, State::Backup) => return None,
-            _ => {}
-        }
-        Some(Told { from: before.to_string(), to: to.to_string(), reason })
-    }
 }
 
 /// What is said to who wants a role of a director that has none.
 pub(super) fn alone(config: &Config) -> String {
     format!("{} is alone: there is no [failover] in its configuration", config.director.name)
-}
-
-fn settings(config: &Config, configured: &Configured) -> Result<Settings, FailoverError> {
-    let keys = match &configured.key_file {
-        Some(path) => Some(read_keys(path)?),
-        None => None,
-    };
-    Ok(Settings {
-        machine: configured.machine(&config.director.name),
-        announce: configured.announce,
-        keys,
-        track: configured.tracked(&config.director.interfaces),
-        is_told: configured.sync_port.is_some(),
-    })
-}
-
-/// What the synchronisation goes by, if there is to be one.
-fn sync_settings(
-    config: &Config,
-    configured: &Configured,
-    keys: Option<Keys>,
-) -> Option<sync::Settings> {
-    let peers = match configured.ways(&config.director.name, &config.director.interfaces) {
-        Ways::Unicast(peers) => Some(peers),
-        Ways::Multicast(_) => None,
-    };
-    let Timeouts { established, fin_wait, udp, .. } = config.connections.timeouts;
-    // Often enough that a backup forgets nothing that is alive.
-    let refresh = established.min(fin_wait).min(udp) / 3;
-    let refresh = refresh.clamp(Duration::from_secs(1), Duration::from_secs(60));
-    Some(sync::Settings { port: configured.sync_port?, keys, peers, refresh })
-}
-
-/// What this director says of itself to others, but for what changes all the time.
-fn own_status(config: &Config) -> Status {
-    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    Status {
-        name: config.director.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        services: count(config.virtual_services.len()),
-        real_servers: count(config.virtual_services.iter().map(|it| it.real_servers.len()).sum()),
-        tables: config.hash_of_services(),
-        ..Status::default()
-    }
-}
-
-fn read_keys(path: &Path) -> Result<Keys, FailoverError> {
-    let unreadable = |error| FailoverError::KeyFile { path: path.to_owned(), error };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let mode = fs::metadata(path).map_err(unreadable)?.mode();
-    if mode & 0o077 != 0 {
-        let path = path.display();
-        warn!(%path, "others can read the keys: `chmod 600 {path}`");
-    }
-    Keys::parse(&text).map_err(|error| FailoverError::Keys { path: path.to_owned(), error })
-}
-
-/// A lease that is shorter than two intervals can end between two advertisements that are in time.
-fn warn_of_short_leases(configured: &Configured, lease: &Lease) {
-    let interval = configured.advert_interval;
-    let least = lease::length(interval).saturating_sub(2 * lease.tick());
-    if least < 2 * interval.duration() {
-        warn!(
-            tick = ?lease.tick(), interval = ?interval.duration(),
-            "the kernel's clock is too coarse for so short an advert_interval: now and then the VIPs will \
-             not be answered for"
-        );
-    }
-}
-
-fn vips(config: &Config) -> Vec<IpAddr> {
-    let mut vips: Vec<_> = config.virtual_services.iter().map(|it| it.id.address).collect();
-    vips.sort_unstable();
-    vips.dedup();
-    vips
-}
-
-fn quorums(track: &[failover::settings::Track]) -> Vec<(usize, ServiceId, Option<bool>)> {
-    let quorum = |(number, track): (usize, &failover::settings::Track)| match track.what {
-        Tracked::Quorum(service) => Some((number, service, None)),
-        Tracked::Interface(_) | Tracked::Program(_) => None,
-    };
-    track.iter().enumerate().filter_map(quorum).collect()
-}
-
-/// What happens next; nothing ever, if this director is alone.
-pub(super) async fn next(notices: &mut Option<mpsc::Receiver<Notice>>) -> Notice {
-    match notices {
-        Some(notices) => notices.recv().await.unwrap_or(Notice::Ended),
-        None => std::future::pending().await,
-    }
 }

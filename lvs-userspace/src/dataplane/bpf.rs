@@ -1,4 +1,4 @@
-//! The maps and the program in the kernel: the only file that speaks to aya.
+//! The maps and the program in the kernel: the only module that speaks to aya.
 
 mod connections;
 mod explain;
@@ -11,43 +11,38 @@ mod service_copies;
 mod sizes;
 mod told;
 mod vip_filter;
+mod write;
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Instant};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, DevMapHash, HashMap, MapData, PerCpuArray, PerCpuValues},
+    maps::{Array, DevMapHash, HashMap, MapData, PerCpuArray},
     programs::Xdp,
-    util::nr_cpus,
 };
 use aya_log::EbpfLogger;
 use lvs_common::{
-    abi::{self, Settings, Traffic, real_server_state},
+    abi::{self, Settings, Traffic},
     fate::Fate,
     limits, names,
 };
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 use tracing_log::LogTracer;
 
 pub use inspect::{PinFault, TableUse};
 pub use links::AttachedAs;
+pub use load::LoadError;
 pub use pins::{DetachError, detach_all};
 pub use sizes::Sizes;
 pub use told::{Change, Ring, Templates, Told};
 
-use load::{load_program, program, random_secrets, read_clock, share, take};
+use load::{first_settings, load_program, program, read_clock, share, take};
 use pins::{Found, Pins};
 use service_copies::ServiceCopies;
 use vip_filter::VipFilter;
 
 use super::{
-    Clock, Dataplane, Lease, Limits, MapWrite, Tables,
+    Clock, Dataplane, Lease, MapWrite, Tables,
     store::{ConnectionStore, SharedMaps},
 };
 
@@ -62,33 +57,6 @@ struct Abi<T>(T);
 // SAFETY: `repr(transparent)` over a type that has no padding and for which every bit pattern is
 // valid, as bytemuck's derive has checked.
 unsafe impl<T: bytemuck::Pod> aya::Pod for Abi<T> {}
-
-/// Why the program could not be put to work.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The kernel took not the program, or not its maps.
-    #[error("can't load the XDP program: {0:#}")]
-    Load(anyhow::Error),
-    /// The program does not go on that interface.
-    #[error("can't attach the XDP program to {interface}: {reason}")]
-    Attach {
-        /// Which interface.
-        interface: String,
-        /// What the kernel said.
-        reason: String,
-    },
-    /// Another lvsd is at work there.
-    #[error("another lvsd has its maps in {}; stop it or choose another place with --bpffs", .0.display())]
-    InUse(PathBuf),
-    /// The maps can't be pinned.
-    #[error("can't pin the maps in {}: {error}", directory.display())]
-    Pin {
-        /// Where.
-        directory: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
 
 /// The loaded program and its pinned maps. Until it is told to [stay](Self::stay), dropping it takes
 /// away all that it has made.
@@ -308,66 +276,7 @@ impl ProgramLog {
 
 impl Dataplane for BpfDataplane {
     fn write(&mut self, write: &MapWrite) -> io::Result<()> {
-        debug!(?write, "map");
-        match write {
-            MapWrite::SetInterface(index, interface) => self
-                .interfaces
-                .insert(index, Abi(*interface), 0)
-                .map_err(io::Error::other)
-                .and_then(|()| {
-                    self.devices.insert(*index, *index, None, 0).map_err(io::Error::other)
-                }),
-            MapWrite::RemoveInterface(index) => self
-                .interfaces
-                .remove(index)
-                .map_err(io::Error::other)
-                .and_then(|()| self.devices.remove(*index).map_err(io::Error::other)),
-            MapWrite::SetRealServer { index, real_server, new } => {
-                if *new {
-                    reset(&mut self.real_server_traffic, *index)?;
-                    self.reset_load(*index);
-                }
-                self.real_servers.set(*index, Abi(*real_server), 0).map_err(io::Error::other)
-            }
-            MapWrite::VacateRealServer(index) => {
-                // Its weight stays in `LOADS`, for packets that real servers are being compared for.
-                let Abi(last) = self.real_servers.get(index, 0).map_err(io::Error::other)?;
-                let vacant =
-                    abi::RealServer { state: real_server_state::VACANT, weight: 0, ..last };
-                self.real_servers.set(*index, Abi(vacant), 0).map_err(io::Error::other)
-            }
-            MapWrite::SetLimits(index, limits) => {
-                self.set_limits(*index, *limits);
-                Ok(())
-            }
-            MapWrite::SetSlots(first, slots) => slots
-                .iter()
-                .zip(*first..)
-                .try_for_each(|(slot, index)| self.slots.set(index, slot, 0))
-                .map_err(io::Error::other),
-            MapWrite::SetService { key, service, new } => {
-                if *new {
-                    reset(&mut self.service_traffic, service.id)?;
-                }
-                // Before the first packet of one that remembers nothing is to find it.
-                self.vip_filter.note(key, service)?;
-                self.service_copies.withdraw(key, Instant::now());
-                self.services.insert(Abi(*key), Abi(*service), 0).map_err(io::Error::other)
-            }
-            MapWrite::RemoveService(key) => {
-                self.service_copies.withdraw(key, Instant::now());
-                self.services.remove(&Abi(*key)).map_err(io::Error::other)?;
-                self.vip_filter.forget(key)
-            }
-            MapWrite::SetVip(address, vip) => {
-                self.vip_filter.add(*address)?;
-                self.vips.insert(address, Abi(*vip), 0).map_err(io::Error::other)
-            }
-            MapWrite::RemoveVip(address) => {
-                self.vips.remove(address).map_err(io::Error::other)?;
-                self.vip_filter.remove(*address)
-            }
-        }
+        self.carry_out(write)
     }
 
     fn read(&self, real_servers: &mut dyn Iterator<Item = u32>) -> io::Result<Tables> {
@@ -399,15 +308,6 @@ impl Dataplane for BpfDataplane {
 }
 
 impl BpfDataplane {
-    /// Writes the limits alone: the counts beside them are the program's.
-    fn set_limits(&self, index: u32, limits: Limits) {
-        if let Some(load) = self.shared.loads.get(index as usize) {
-            load.upper_threshold.store(limits.upper_threshold, Ordering::Release);
-            load.lower_threshold.store(limits.lower_threshold, Ordering::Release);
-            load.weight.store(limits.weight, Ordering::Release);
-        }
-    }
-
     /// Has the program find these services, which are those of `SERVICES`, without a call. To be called again
     /// and again.
     pub fn copy_services(&mut self, services: &BTreeMap<abi::ServiceKey, abi::Service>) {
@@ -438,38 +338,6 @@ impl BpfDataplane {
     pub fn share_half_open_among(&self, cpus: u32) {
         self.store.share_among(cpus);
     }
-
-    fn reset_load(&self, index: u32) {
-        if let Some(load) = self.shared.loads.get(index as usize) {
-            load.active.store(0, Ordering::Release);
-            load.inactive.store(0, Ordering::Release);
-            load.overloaded.store(0, Ordering::Release);
-        }
-    }
-}
-
-/// What the program is to know before the first packet.
-fn first_settings(sizes: &Sizes, clock: &Clock) -> io::Result<Settings> {
-    Ok(Settings {
-        layout: abi::LAYOUT,
-        clock_shift: clock.shift(),
-        secrets: random_secrets()?,
-        active_until: u64::MAX,
-        answers_until: u64::MAX,
-        scheduled_until: u64::MAX,
-        strays_until: 0,
-        tells: 0,
-        cpus: online_cpus()?,
-        buckets: sizes.buckets,
-        half_open_buckets: sizes.half_open,
-        buckets_v6: sizes.buckets_v6,
-        half_open_buckets_v6: sizes.half_open_v6,
-    })
-}
-
-fn online_cpus() -> io::Result<u32> {
-    let cpus = aya::util::online_cpus().map_err(|(_, error)| error)?;
-    u32::try_from(cpus.len()).map_err(io::Error::other)
 }
 
 fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traffic> {
@@ -478,10 +346,4 @@ fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traff
         sum += *traffic;
     }
     Ok(sum)
-}
-
-fn reset(map: &mut PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<()> {
-    let cpus = nr_cpus().map_err(|(_, error)| error)?;
-    let zeros = PerCpuValues::try_from(vec![Abi(Traffic::default()); cpus])?;
-    map.set(index, zeros, 0).map_err(io::Error::other)
 }

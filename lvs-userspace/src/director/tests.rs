@@ -2,10 +2,10 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use super::*;
 use crate::{
-    alert, config,
+    alert, config, dataplane,
     health::{Kind, Via},
     load::{self, Admin},
-    model::{MacAddr, Protocol},
+    model::{MacAddr, Protocol, Weight},
 };
 
 pub(super) const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 11));

@@ -26,101 +26,17 @@
 //! - **The lease.** A master answers only for so long after each advertisement ([`lease`]). One
 //!   that wakes up later than that is backup: another has taken over meanwhile. So is one that claims.
 
+mod claim;
+mod event;
+mod hear;
 mod state;
 
-use std::{
-    cmp::Ordering,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use super::{BY_HAND, Interval, STOPS, lease};
+use claim::Against;
+pub use event::{Condition, Effect, Event, Heard, Settings};
 pub use state::{Change, Edge, State};
-
-/// What the configuration says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// 1 to 254; the highest is master.
-    pub priority: u8,
-    /// From one advertisement to the next.
-    pub interval: Interval,
-    /// Whether to take over from a living master of lower priority.
-    pub preempt: bool,
-    /// How long to wait before that.
-    pub preempt_delay: Duration,
-    /// How much longer to listen at the start before taking over from nobody.
-    pub start_delay: Duration,
-    /// Whether all others are directors of ours, who say it when they give way. Silence then means
-    /// that the master is dead, and its lease is waited for; else, that it has gone without a word.
-    pub peers_confirm: bool,
-}
-
-/// An advertisement of another, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// Its priority.
-    pub priority: u8,
-    /// When it says that its next will come.
-    pub interval: Interval,
-    /// Its address, compared with ours on the same way: it decides between equal priorities.
-    pub sender: Ordering,
-}
-
-/// What the things that are tracked mean for this director.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Condition {
-    /// It can't be master.
-    pub is_at_fault: bool,
-    /// Its priority is lower by so much.
-    pub penalty: u8,
-}
-
-/// What has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// lvsd is ready to take part.
-    Start,
-    /// It ends, and says so.
-    Stop,
-    /// The [deadline](Machine::deadline) has passed.
-    Deadline,
-    /// Another has sent an advertisement.
-    Heard(Heard),
-    /// What [`Effect::Send`] asked for has been sent, by one way at least; this was the time before.
-    Sent(Instant),
-    /// Something that is tracked has changed.
-    Tracked(Condition),
-    /// Whether it would serve as well as the master does: only then is a living one preempted.
-    Ready(bool),
-    /// All others are directors of ours after all, who say it when they give way.
-    PeersConfirm,
-    /// The operator wants that another takes over.
-    Resign,
-    /// The operator wants that this one takes over.
-    Take,
-    /// There is another configuration.
-    Reconfigured(Settings),
-}
-
-/// What is to be done about it, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Send an advertisement with this priority, by all ways, and tell when it is
-    /// [sent](Event::Sent).
-    Send(u8),
-    /// The program may answer for the VIPs until then.
-    Renew(Instant),
-    /// The program answers for no VIP any more. It goes on to forward what comes until the lease ends:
-    /// clients learn from the next master's announcements alone that it is another.
-    Silence,
-    /// Tell the network that the VIPs are here.
-    Announce,
-    /// Another was master at the same time; it is told, and the network too.
-    Split(Heard),
-    /// An advertisement came so long after the one before, later than was to be expected.
-    Late(Duration),
-    /// The state has changed.
-    Changed(Change),
-}
 
 /// What it is, and what it waits for.
 #[derive(Clone, Copy, Debug)]
@@ -150,17 +66,6 @@ enum Phase {
         announces: bool,
     },
     Fault,
-}
-
-/// Whose role is claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Against {
-    /// Nobody's: no program answers for the VIPs.
-    Nobody,
-    /// That of a master that may still answer.
-    Master,
-    /// That of one that has given way.
-    GivenWay,
 }
 
 /// The state machine.
@@ -373,82 +278,6 @@ impl Machine {
         }
     }
 
-    fn hear(&mut self, heard: Heard, now: Instant, effects: &mut Vec<Effect>) {
-        let stops = heard.priority == STOPS;
-        match self.phase {
-            Phase::Init | Phase::Fault => {}
-            Phase::Backup { .. } => self.hear_as_backup(heard, now, effects),
-            // What was received together with what led to the claim is no answer to it.
-            Phase::Claim { granted, .. } if stops => {
-                if now > self.since {
-                    self.grant(granted.min(now + self.settle()), Against::GivenWay);
-                    self.assert(now, effects);
-                }
-            }
-            Phase::Claim { .. } | Phase::Master { .. } if self.outranks(heard, now) => {
-                if self.state() == State::Master {
-                    effects.extend([Effect::Silence, Effect::Send(STOPS)]);
-                }
-                self.last = Some((heard, now));
-                self.listen(Edge::Outranked, now, effects);
-            }
-            Phase::Claim { .. } => {
-                // It does not know yet. Once is enough: two that claim would answer each other for ever.
-                self.last = Some((heard, now));
-                self.grant(now + self.patience(), Against::Master);
-                if self.has_settled(now) {
-                    self.assert(now, effects);
-                }
-            }
-            // The one before says again that it gives way, by another path.
-            Phase::Master { .. }
-                if stops && now.duration_since(self.since) < self.settings.interval.duration() =>
-            {
-                self.assert(now, effects);
-            }
-            Phase::Master { .. } => self.hear_rival(heard, now, effects),
-        }
-    }
-
-    fn hear_as_backup(&mut self, heard: Heard, now: Instant, effects: &mut Vec<Effect>) {
-        let Phase::Backup { preempts, .. } = self.phase else { return };
-        let interval = self.master_interval();
-        if heard.priority == STOPS {
-            let down = now + interval.skew(self.priority());
-            self.phase = Phase::Backup { down, stopped: true, preempts: None };
-            self.last = None;
-            return;
-        }
-        if let Some((before, at)) = self.last
-            && now.duration_since(at) > 2 * before.interval.duration()
-        {
-            effects.push(Effect::Late(now.duration_since(at)));
-        }
-        self.last = Some((heard, now));
-        let preempts = (heard.priority < self.priority() && self.may_preempt())
-            .then(|| preempts.unwrap_or(now + self.settings.preempt_delay));
-        if preempts.is_some_and(|it| now >= it) {
-            self.claim(Edge::Preempts, Against::Master, now, effects);
-            return;
-        }
-        let down = now + heard.interval.master_down(self.priority());
-        self.phase = Phase::Backup { down, stopped: false, preempts };
-    }
-
-    /// Another that thinks it is master, and has no right to (section 6.4.3), or has just found out.
-    fn hear_rival(&mut self, heard: Heard, now: Instant, effects: &mut Vec<Effect>) {
-        let over = heard.interval.master_down(STOPS);
-        if self.rival.is_none_or(|it| now.duration_since(it) > over) {
-            self.splits += 1;
-            effects.push(Effect::Split(heard));
-        }
-        self.rival = Some(now);
-        if let Phase::Master { announces, .. } = &mut self.phase {
-            *announces = true;
-        }
-        self.assert(now, effects);
-    }
-
     /// Says that it is master.
     fn assert(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         if matches!(self.phase, Phase::Claim { .. } | Phase::Master { .. }) {
@@ -457,34 +286,11 @@ impl Machine {
         }
     }
 
-    /// Whether its last advertisement was so long ago that others have heard it.
-    fn has_settled(&self, now: Instant) -> bool {
-        let interval = self.settings.interval.duration();
-        match self.phase {
-            Phase::Claim { next_advert, .. } => now + interval >= next_advert + self.settle(),
-            Phase::Init | Phase::Backup { .. } | Phase::Master { .. } | Phase::Fault => true,
-        }
-    }
-
-    /// The claim is good then.
-    fn grant(&mut self, at: Instant, of: Against) {
-        if let Phase::Claim { granted, against, .. } = &mut self.phase {
-            (*granted, *against) = (at, of);
-        }
-    }
-
     fn set_next_advert(&mut self, at: Instant) {
         if let Phase::Claim { next_advert, .. } | Phase::Master { next_advert, .. } =
             &mut self.phase
         {
             *next_advert = at;
-        }
-    }
-
-    /// From when others could hear of a claim they have time to object.
-    fn begin_waiting(&mut self, sent: Instant) {
-        if let Phase::Claim { against, granted, lease: None, .. } = self.phase {
-            self.grant(granted.max(sent + self.wait(against)), against);
         }
     }
 
@@ -536,15 +342,6 @@ impl Machine {
         }
     }
 
-    /// Claims the role, and waits for objections.
-    fn claim(&mut self, edge: Edge, against: Against, now: Instant, effects: &mut Vec<Effect>) {
-        let next_advert = now + self.settings.interval.duration();
-        let granted = now + self.wait(against);
-        self.rival = None;
-        effects.push(Effect::Send(self.priority()));
-        self.enter(Phase::Claim { next_advert, granted, against, lease: None }, edge, now, effects);
-    }
-
     /// Is backup from now on.
     fn listen(&mut self, edge: Edge, now: Instant, effects: &mut Vec<Effect>) {
         if edge != Edge::Outranked {
@@ -572,22 +369,6 @@ impl Machine {
         effects.push(Effect::Changed(Change { from, to: self.state(), edge }));
     }
 
-    /// Whether the sender has the better right (section 6.4.3).
-    fn outranks(&self, heard: Heard, now: Instant) -> bool {
-        match heard.priority.cmp(&self.priority()) {
-            Ordering::Greater => true,
-            // Two were told to take over: the latter claims what the former has, who gives way at the
-            // first advertisement. Who does not in an interval claims it, too.
-            Ordering::Equal if self.by_hand => {
-                let interval = self.settings.interval.duration();
-                let is_late = now > self.since + interval;
-                self.state() == State::Master || (is_late && heard.sender == Ordering::Greater)
-            }
-            Ordering::Equal => heard.sender == Ordering::Greater,
-            Ordering::Less => false,
-        }
-    }
-
     const fn may_preempt(&self) -> bool {
         self.settings.preempt && self.is_ready && !self.has_resigned
     }
@@ -595,26 +376,6 @@ impl Machine {
     /// The master's interval, which is what its silence is measured by; ours if there is none.
     fn master_interval(&self) -> Interval {
         self.last.map_or(self.settings.interval, |(heard, _)| heard.interval)
-    }
-
-    fn wait(&self, against: Against) -> Duration {
-        match against {
-            Against::Master => self.patience(),
-            Against::Nobody | Against::GivenWay => self.settle(),
-        }
-    }
-
-    /// How long a claim waits for a living master to give way. If it is dead, its lease ends within three
-    /// of its intervals; one that goes without a word would have said something within one.
-    fn patience(&self) -> Duration {
-        let interval = self.master_interval().duration();
-        if self.settings.peers_confirm || self.peers_confirm { 3 * interval } else { interval }
-    }
-
-    /// How long a claim waits for another that claims at the same time: some times the way of an
-    /// advertisement.
-    fn settle(&self) -> Duration {
-        lease::margin(self.settings.interval)
     }
 }
 

@@ -28,6 +28,7 @@ mod report;
 mod run;
 mod seal;
 mod serve;
+mod shared;
 mod tell;
 
 pub use message::Status;

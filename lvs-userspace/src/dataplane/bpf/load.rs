@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read as _},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -11,13 +12,45 @@ use aya::{
     maps::{Map, MapError},
     programs::{TestRun as _, TestRunOptions, Xdp},
 };
-use lvs_common::{connections::Secrets, names};
+use lvs_common::{
+    abi::{self, Settings},
+    connections::Secrets,
+    names,
+};
 use tracing::debug;
 
+use super::Sizes;
 use crate::dataplane::{
     Clock,
     shared::{Shared, SharedArray},
 };
+
+/// Why the program could not be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel took not the program, or not its maps.
+    #[error("can't load the XDP program: {0:#}")]
+    Load(anyhow::Error),
+    /// The program does not go on that interface.
+    #[error("can't attach the XDP program to {interface}: {reason}")]
+    Attach {
+        /// Which interface.
+        interface: String,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// Another lvsd is at work there.
+    #[error("another lvsd has its maps in {}; stop it or choose another place with --bpffs", .0.display())]
+    InUse(PathBuf),
+    /// The maps can't be pinned.
+    #[error("can't pin the maps in {}: {error}", directory.display())]
+    Pin {
+        /// Where.
+        directory: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
 
 /// Loads the program that the kernel can: the one for frames in several buffers, or else the plain
 /// one.
@@ -70,7 +103,31 @@ fn jiffies(clock: &Xdp) -> anyhow::Result<u64> {
     Ok(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
 }
 
-pub(super) fn random_secrets() -> io::Result<Secrets> {
+/// What the program is to know before the first packet.
+pub(super) fn first_settings(sizes: &Sizes, clock: &Clock) -> io::Result<Settings> {
+    Ok(Settings {
+        layout: abi::LAYOUT,
+        clock_shift: clock.shift(),
+        secrets: random_secrets()?,
+        active_until: u64::MAX,
+        answers_until: u64::MAX,
+        scheduled_until: u64::MAX,
+        strays_until: 0,
+        tells: 0,
+        cpus: online_cpus()?,
+        buckets: sizes.buckets,
+        half_open_buckets: sizes.half_open,
+        buckets_v6: sizes.buckets_v6,
+        half_open_buckets_v6: sizes.half_open_v6,
+    })
+}
+
+fn online_cpus() -> io::Result<u32> {
+    let cpus = aya::util::online_cpus().map_err(|(_, error)| error)?;
+    u32::try_from(cpus.len()).map_err(io::Error::other)
+}
+
+fn random_secrets() -> io::Result<Secrets> {
     let mut bytes = [0; size_of::<Secrets>()];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytemuck::cast(bytes))

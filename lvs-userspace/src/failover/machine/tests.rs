@@ -1,6 +1,6 @@
 mod laws;
 
-use std::fmt::Write as _;
+use std::{cmp::Ordering, fmt::Write as _, time::Duration};
 
 use expect_test::expect_file;
 

@@ -21,8 +21,9 @@ use super::{
     message::Message,
     peer::{PeerError, Reader, Writer, meet},
     record::Record,
-    run::{Shared, TICK},
+    run::TICK,
     seal::Speaker,
+    shared::Shared,
 };
 use crate::{
     dataplane::{

@@ -28,8 +28,9 @@ use super::{
     message::{self, Message},
     peer::{PeerError, Reader, Writer, meet},
     record,
-    run::{Shared, TICK},
+    run::TICK,
     seal::Speaker,
+    shared::Shared,
     tell::{Batch, all_templates, connection, template_record},
 };
 use crate::dataplane::store::Cursor;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Names, message::Message, record::Record, run::Shared};
+use super::{Names, message::Message, record::Record, shared::Shared};
 use crate::dataplane::{
     bpf::{Change, Ring, Templates},
     store::{ConnectionStore, Known},
