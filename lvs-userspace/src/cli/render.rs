@@ -193,7 +193,7 @@ pub(super) fn diagnosis(diagnosis: &Diagnosis, colour: bool) -> String {
 
 /// `lvsctl reload`.
 pub(super) fn reloaded(reloaded: &Reloaded, dry_run: bool) -> String {
-    let Reloaded { changes, needs_restart } = reloaded;
+    let Reloaded { changes, needs_restart, out_of_sync } = reloaded;
     let mut text: String = changes.iter().flat_map(|line| [line, "\n"]).collect();
     for line in needs_restart {
         text += &format!("! {line}\n");
@@ -203,7 +203,12 @@ pub(super) fn reloaded(reloaded: &Reloaded, dry_run: bool) -> String {
     } else if dry_run {
         text += "(not done: --dry-run)\n";
     }
-    text
+    text + &self::out_of_sync(out_of_sync.as_deref())
+}
+
+/// That the maps are not what they should be.
+pub(super) fn out_of_sync(reason: Option<&str>) -> String {
+    reason.map(|reason| format!("OUT OF SYNC: {reason}\n")).unwrap_or_default()
 }
 
 /// `lvsctl connections`.

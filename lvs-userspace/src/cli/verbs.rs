@@ -63,7 +63,7 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
         }
         Verb::Watch(json) => return watch(client, json).await,
         Verb::Service { what } => match what.edit().map_err(CliError::Argument)? {
-            Some(edit) => changed(&client.edit(vec![edit]).await?),
+            Some(edit) => return Ok(changed(&client.edit(vec![edit]).await?)),
             None => String::new(),
         },
         Verb::Server { what } => {
@@ -72,7 +72,7 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
                 let service = server.service.id().map_err(CliError::Argument)?;
                 return drain::wait(client, service, &server.real_server, timeout).await;
             }
-            changed(&edited)
+            return Ok(changed(&edited));
         }
         Verb::Diff(json) => {
             let unsaved = client.difference().await?;
@@ -83,11 +83,13 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
         Verb::Restore { file } => {
             let toml = String::from_utf8(read(&file)?)
                 .map_err(|_| CliError::File(format!("{}: not UTF-8", file.display())))?;
-            changed(&client.restore(toml).await?)
+            return Ok(changed(&client.restore(toml).await?));
         }
         Verb::Reload { dry_run, json } => {
             let reloaded = client.reload(Reload { dry_run }).await?;
-            show(json, &reloaded, |it| render::reloaded(it, dry_run))
+            let is_no = reloaded.out_of_sync.is_some();
+            let text = show(json, &reloaded, |it| render::reloaded(it, dry_run));
+            return Ok(Answer { text, is_no });
         }
         Verb::CheckConfig { file } => {
             // A file that is not there is no answer.
@@ -153,8 +155,11 @@ async fn watch(client: &Client, json: Json) -> Result<Answer, CliError> {
 }
 
 /// What was changed, a line each.
-fn changed(edited: &Edited) -> String {
-    edited.changes.iter().flat_map(|line| [line, "\n"]).collect()
+fn changed(edited: &Edited) -> Answer {
+    let Edited { changes, out_of_sync } = edited;
+    let lines: String = changes.iter().flat_map(|line| [line, "\n"]).collect();
+    let text = lines + &render::out_of_sync(out_of_sync.as_deref());
+    Answer { text, is_no: out_of_sync.is_some() }
 }
 
 /// Has lvsd write the running configuration to its file, or writes it to another.

@@ -91,11 +91,12 @@ pub(super) const CONFIG: &str = r#"
 pub(super) fn adopted(
     config: &mut Config,
     next: Result<Config, String>,
+    out_of_sync: Option<String>,
 ) -> Result<api::Edited, api::ApiError> {
     let next = next.map_err(|error| api::ApiError { error })?;
     let changes = difference(config, &next).changes;
     *config = next;
-    Ok(api::Edited { changes })
+    Ok(api::Edited { changes, out_of_sync })
 }
 
 /// A dry run finds changes; for the rest the file has two errors.
@@ -106,6 +107,7 @@ pub(super) fn reloaded(reload: api::Reload) -> Result<api::Reloaded, api::ApiErr
     Ok(api::Reloaded {
         changes: vec!["+ tcp 10.77.0.100:81: scheduler wrr".to_owned()],
         needs_restart: vec!["[director]: restart lvsd".to_owned()],
+        out_of_sync: None,
     })
 }
 

@@ -57,6 +57,7 @@ impl Daemon {
         runtime.spawn(server::serve(listener, sender, events.clone(), shutdown.clone()));
         let file = directory.path().join("lvs.toml").display().to_string();
         let mut config = Config::parse(CONFIG, "").unwrap();
+        let out_of_sync = status.as_ref().ok().and_then(|it| it.out_of_sync.clone());
         runtime.spawn(async move {
             while let Some(request) = requests.recv().await {
                 match request {
@@ -71,11 +72,11 @@ impl Daemon {
                     Request::Reload(reload, _, reply) => drop(reply.send(reloaded(reload))),
                     Request::Edit(edits, _, reply) => {
                         let next = config.edited(&edits.edits).map_err(|it| it.to_string());
-                        drop(reply.send(adopted(&mut config, next)));
+                        drop(reply.send(adopted(&mut config, next, out_of_sync.clone())));
                     }
                     Request::Restore(api::Restore { toml }, _, reply) => {
                         let next = Config::parse(&toml, "it").map_err(|it| it.to_string());
-                        drop(reply.send(adopted(&mut config, next)));
+                        drop(reply.send(adopted(&mut config, next, out_of_sync.clone())));
                     }
                     Request::Difference(reply) => {
                         let running = Config::parse(CONFIG, "").unwrap();

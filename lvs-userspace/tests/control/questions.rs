@@ -117,6 +117,14 @@ fn a_director_that_is_out_of_sync_says_so_and_the_status_is_1() {
     assert!(stdout(&output).contains("OUT OF SYNC: can't write the maps: no\n"));
     assert_eq!(daemon.lvsctl(&["status", "--json"]).status.code(), Some(1));
     assert_eq!(daemon.lvsctl(&["list"]).status.code(), Some(0));
+    // So does a change, which is made and not in the maps.
+    let output = daemon.lvsctl(&["service", "add", "tcp", "192.0.2.10:443"]);
+    let text = "+ tcp 192.0.2.10:443: scheduler wrr, lost_connections reschedule\n\
+                OUT OF SYNC: can't write the maps: no\n";
+    assert_eq!((stdout(&output).as_str(), output.status.code()), (text, Some(1)));
+    let output = daemon.lvsctl(&["-D", "-t", "192.0.2.10:443"]);
+    assert_eq!(stderr(&output), "OUT OF SYNC: can't write the maps: no\n");
+    assert_eq!(output.status.code(), Some(255));
 }
 
 #[test]

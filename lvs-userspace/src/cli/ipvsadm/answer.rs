@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use super::{Ask, Failure, List, parse_saved, save::save, show};
 use crate::{
     cli::CliError,
+    config::Edit,
     control::{
         api::{Filter, Persistence, Services},
         client::{Client, ClientError},
@@ -17,10 +18,7 @@ pub(in crate::cli) async fn answer(client: &Client, ask: &Ask) -> Result<String,
     match ask {
         Ask::Version => Ok(format!("ipvsadm v1.31 (lvsctl {})\n", env!("CARGO_PKG_VERSION"))),
         Ask::Help => Ok(HELP.to_owned()),
-        Ask::Edit(edit) => {
-            client.edit(vec![edit.clone()]).await.map_err(refused)?;
-            Ok(String::new())
-        }
+        Ask::Edit(edit) => self::edit(client, vec![edit.clone()]).await,
         Ask::Zero(service) => {
             client.zero(*service).await.map_err(refused)?;
             Ok(String::new())
@@ -31,10 +29,17 @@ pub(in crate::cli) async fn answer(client: &Client, ask: &Ask) -> Result<String,
             let read = io::stdin().lock().read_to_string(&mut text);
             read.map_err(|error| CliError::File(format!("stdin: {error}")))?;
             let edits = parse_saved(&text).map_err(Failure::usage)?;
-            client.edit(edits).await.map_err(refused)?;
-            Ok(String::new())
+            self::edit(client, edits).await
         }
         Ask::List(list) => self::list(client, list).await,
+    }
+}
+
+/// Says nothing when all is done, as ipvsadm does.
+async fn edit(client: &Client, edits: Vec<Edit>) -> Result<String, CliError> {
+    match client.edit(edits).await.map_err(refused)?.out_of_sync {
+        Some(reason) => Err(Failure::refused(format!("OUT OF SYNC: {reason}")).into()),
+        None => Ok(String::new()),
     }
 }
 

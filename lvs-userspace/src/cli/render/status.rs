@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fates;
+use super::{fates, out_of_sync};
 use crate::control::api::{self, File, Status};
 
 /// `lvsctl status`.
@@ -12,9 +12,7 @@ pub(in crate::cli) fn status(status: &Status) -> String {
         let api::Interface { name, mac, xdp_mode } = interface;
         text += &format!("interface {name} {mac}, {xdp_mode} XDP\n");
     }
-    if let Some(reason) = &status.out_of_sync {
-        text += &format!("OUT OF SYNC: {reason}\n");
-    }
+    text += &out_of_sync(status.out_of_sync.as_deref());
     if status.checks.made > 0 {
         let api::Checks { made, late, not_asked, latest_ms } = status.checks;
         text += &format!(

@@ -20,6 +20,8 @@ pub struct Reloaded {
     pub changes: Vec<String>,
     /// What needs a restart of lvsd, and is not done.
     pub needs_restart: Vec<String>,
+    /// Why the maps of the program do not follow yet: lvsd tries again.
+    pub out_of_sync: Option<String>,
 }
 
 /// Changes of the running configuration, all of them or none, in this order.
@@ -35,6 +37,8 @@ pub struct Edits {
 pub struct Edited {
     /// A line for each change, as in [`Reloaded`].
     pub changes: Vec<String>,
+    /// Why the maps of the program do not follow yet: lvsd tries again.
+    pub out_of_sync: Option<String>,
 }
 
 /// The running configuration, whole.

@@ -50,10 +50,12 @@ impl Agent {
                         if reloaded.is_ok() && !dry_run {
                             info!(by, "reloaded the configuration");
                         }
+                        let out_of_sync = self.why_out_of_sync().filter(|_| !dry_run);
                         reloaded
                             .map(|Difference { changes, needs_restart }| Reloaded {
                                 changes,
                                 needs_restart,
+                                out_of_sync,
                             })
                             .map_err(refused)
                     }
@@ -156,7 +158,11 @@ impl Agent {
     async fn adopt(&mut self, config: Config, by: &Peer) -> Result<Edited, ApiError> {
         let Difference { changes, .. } =
             self.reload(config, &by.to_string(), false).await.map_err(refused)?;
-        Ok(Edited { changes })
+        Ok(Edited { changes, out_of_sync: self.why_out_of_sync() })
+    }
+
+    fn why_out_of_sync(&self) -> Option<String> {
+        self.tables.out_of_sync().map(|it| it.reason.clone())
     }
 
     fn services(&self) -> Result<api::Services, ApiError> {
