@@ -32,6 +32,8 @@ pub(crate) unsafe trait Layout {
     fn key(this: *mut Self, way: usize) -> *mut Self::Key;
     /// Where the guard is.
     fn guard(this: *mut Self) -> *mut u32;
+    /// Where its second cache line is, if names are there.
+    fn second_line(this: *mut Self) -> Option<*mut u32>;
 }
 
 // SAFETY: fields of the bucket.
@@ -54,6 +56,11 @@ unsafe impl Layout for Bucket {
     fn guard(this: *mut Self) -> *mut u32 {
         // SAFETY: a field of the bucket.
         unsafe { &raw mut (*this).guard }
+    }
+
+    #[inline(always)]
+    fn second_line(_this: *mut Self) -> Option<*mut u32> {
+        None
     }
 }
 
@@ -79,6 +86,11 @@ unsafe impl Layout for BucketV6 {
     fn guard(this: *mut Self) -> *mut u32 {
         // SAFETY: a field of the bucket.
         unsafe { &raw mut (*this).guard }
+    }
+
+    #[inline(always)]
+    fn second_line(this: *mut Self) -> Option<*mut u32> {
+        Some(Self::key(this, 1).cast())
     }
 }
 
@@ -166,6 +178,14 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
         // BPF has no instruction for it; a read that nobody waits for does as well.
         // SAFETY: see above.
         unsafe { ptr::read_volatile(L::guard(self.0.get())) };
+    }
+
+    #[inline(always)]
+    fn fetch_names(&self) {
+        if let Some(place) = L::second_line(self.0.get()) {
+            // SAFETY: see above.
+            unsafe { ptr::read_volatile(place) };
+        }
     }
 
     #[inline(always)]

@@ -82,6 +82,7 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
     }
     let n_buckets = tables.n_buckets(Table::Established, settings);
     let first = tables.bucket(Table::Established, hash.first(n_buckets))?;
+    first.fetch_names();
     let second = || tables.bucket(Table::Established, hash.second(n_buckets));
     let Found { way, in_second, entry } = find_in_state(first, second, key, hash.tag(), states)?;
     let seen = tables.now(settings);
