@@ -47,9 +47,11 @@ impl Ours {
         };
         lab.within(Host::Director, || {
             let mut dataplane = BpfDataplane::load(&pins, Sizes::default(), 0)?;
-            for write in plan(&tables(interface), &Tables::default()) {
+            let tables = tables(interface);
+            for write in plan(&tables, &Tables::default()) {
                 dataplane.write(&write)?;
             }
+            dataplane.copy_services(&tables.services);
             Ok(Self { name, mode, interface, dataplane })
         })?
     }
