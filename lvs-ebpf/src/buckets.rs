@@ -32,7 +32,7 @@ pub(crate) unsafe trait Layout {
     fn key(this: *mut Self, way: usize) -> *mut Self::Key;
     /// Where the guard is.
     fn guard(this: *mut Self) -> *mut u32;
-    /// Where its second cache line is, if names are there.
+    /// Where its second cache line is, if the second name is there.
     fn second_line(this: *mut Self) -> Option<*mut u32>;
 }
 

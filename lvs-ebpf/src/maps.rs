@@ -437,13 +437,13 @@ fn copied(key: &ServiceKey) -> Copied {
     let Some(copy) = SERVICE_COPIES.get_ptr(service_copy::place(key)) else {
         return Copied::Unknown;
     };
-    // SAFETY: a value of the map. lvsd changes nothing of a copy as long as it is one, nor while a packet
-    // may still be looking at it.
-    let copy = unsafe { &*copy };
-    // SAFETY: a word of it. It is read before all else, and once, so that it is of one moment.
-    let place = unsafe { ptr::read_volatile(&raw const copy.place) };
-    if place & service_place::IS_COPY != 0 && is_of(&copy.key, key) {
-        Copied::Is(&copy.service)
+    // SAFETY: a word of a value of the map. It is read before all else, and once, so that it is of one moment.
+    let place = unsafe { ptr::read_volatile(&raw const (*copy).place) };
+    // SAFETY: a field of the value.
+    if place & service_place::IS_COPY != 0 && is_of(unsafe { &raw const (*copy).key }, key) {
+        // SAFETY: as above. But for `place`, lvsd changes nothing of a copy as long as it is one, nor while a
+        // packet may still be looking at it.
+        Copied::Is(unsafe { &(*copy).service })
     } else if place & service_place::NO_OTHER != 0 {
         Copied::IsNone
     } else {
@@ -454,9 +454,9 @@ fn copied(key: &ServiceKey) -> Copied {
 /// Whether two names are the same; word by word, because the compiler makes a call of a longer comparison, and
 /// that a loop over bytes (50 ns).
 #[inline(always)]
-fn is_of(name: &ServiceKey, other: &ServiceKey) -> bool {
+fn is_of(name: *const ServiceKey, other: &ServiceKey) -> bool {
     let [a, b, c, d, e] = other.words();
-    let words = ptr::from_ref(name).cast::<u32>();
+    let words = name.cast::<u32>();
     // SAFETY: a word of a value that is in a map, which begins at a multiple of four.
     let differs = |at: usize, word| word ^ unsafe { ptr::read_volatile(words.add(at)) };
     differs(0, a) | differs(1, b) | differs(2, c) | differs(3, d) | differs(4, e) == 0

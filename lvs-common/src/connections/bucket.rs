@@ -25,8 +25,8 @@ pub trait Bucket {
     fn set_key(&self, way: usize, key: &Self::Key);
     /// Has its memory brought near, because it will be read soon.
     fn fetch(&self) {}
-    /// Has that part of its names brought near which is not beside the entries, so that both are waited for at
-    /// the same time.
+    /// Has the second name brought near, if it is not beside the entries: most that are not in the first place
+    /// are there, and so both lines are waited for at the same time.
     fn fetch_names(&self) {}
     /// Takes the lock; gives up after a while.
     fn lock(&self) -> bool;

@@ -82,12 +82,14 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
     }
     let n_buckets = tables.n_buckets(Table::Established, settings);
     let first = tables.bucket(Table::Established, hash.first(n_buckets))?;
-    first.fetch_names();
+    if packet.segment != Segment::Syn {
+        first.fetch_names();
+    }
     let second = || tables.bucket(Table::Established, hash.second(n_buckets));
     let Found { way, in_second, entry } = find_in_state(first, second, key, hash.tag(), states)?;
     let seen = tables.now(settings);
     if entry.seen != seen {
-        // A connection is not kept by packets that reach nobody.
+        // Whether it stays with a real server that is not ready, the whole way decides.
         if tables.real_server(entry.real_server)?.state != real_server_state::READY {
             return None;
         }

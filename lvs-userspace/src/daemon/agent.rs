@@ -121,6 +121,7 @@ impl Agent {
         }
         // Before a place is given again that a connection still names.
         self.counts.sweep(&self.dataplane, self.tables.actual());
+        self.dataplane.copy_services(&self.tables.actual().services);
     }
 
     /// What is the case now was so before: nobody is told.
@@ -191,7 +192,6 @@ impl Agent {
         }
         if self.counts.is_sweep_due(now) {
             self.sweep();
-            self.dataplane.copy_services(&self.tables.actual().services);
         }
     }
 

@@ -188,13 +188,13 @@ fn traffic(
     (services, real_servers)
 }
 
-/// Whether it is time; if so, the next is an interval away.
 /// When what began then, and is done now, is done again at the earliest: however much there is of it, no more
 /// than a tenth of the time goes into it.
 fn after(began: Instant) -> Instant {
     Instant::now() + began.elapsed() * 9
 }
 
+/// Whether it is time; if so, the next is an interval away.
 fn due(next: &mut Instant, interval: Duration, now: Instant) -> bool {
     let is_due = now >= *next;
     if is_due {

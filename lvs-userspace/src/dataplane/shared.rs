@@ -1,4 +1,4 @@
-//! Maps that are memory of lvsd, too: the connection tables, the loads and the settings.
+//! Maps that are memory of lvsd, too: the connection tables, the loads, the copies of services and the settings.
 
 mod buckets;
 
@@ -119,6 +119,10 @@ impl SharedServiceCopy {
     /// Says whether others are to be looked for in `SERVICES`.
     pub(super) fn set_no_other(&self, there_is_none: bool) {
         let [place, ..] = &self.0;
+        if (place.load(Ordering::Acquire) & service_place::NO_OTHER != 0) == there_is_none {
+            // To write it anyway would take the line from all other CPUs.
+            return;
+        }
         if there_is_none {
             place.fetch_or(service_place::NO_OTHER, Ordering::SeqCst);
         } else {

@@ -194,12 +194,12 @@ fn kernel_packet_cases_beside_services_that_remember_nothing() {
     }
 }
 
-/// Tables that are so full that some buckets have no place left: what lvsd writes there the program finds,
+/// Tables that are so full that a few buckets of each have no place left: what lvsd writes there the program finds,
 /// and what the program writes lvsd finds. They are not so full that a connection finds no place at all.
 #[test]
 fn kernel_and_lvsd_know_the_same_connections() {
-    const CONNECTIONS: u16 = 150;
-    let few = config::Connections { size: 400, ipv6_size: 400, ..Default::default() };
+    const CONNECTIONS: u16 = 1200;
+    let few = config::Connections { size: 3200, ipv6_size: 3200, ..Default::default() };
     let sizes = Sizes::of(&few, limits::REAL_SERVERS as u32);
     let mut kernel = Kernel::with("same", sizes, &world::tables());
     let (vip, vip_v6, client) = (world::VIP, world::VIP_V6, v6::CLIENT);
@@ -283,7 +283,7 @@ fn kernel_goes_by_copies_and_by_none_that_is_old() {
     kernel.dataplane.copy_services(&without.services);
     expect(&mut kernel, Verdict::Pass, "its place says that there is no other");
     kernel.dataplane.copy_services(&with.services);
-    expect(&mut kernel, Verdict::Transmit, "with a copy again");
+    expect(&mut kernel, Verdict::Transmit, "its place rests, so the map is asked again");
 }
 
 #[test]

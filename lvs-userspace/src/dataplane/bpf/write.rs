@@ -3,7 +3,7 @@
 use std::{io, sync::atomic::Ordering, time::Instant};
 
 use aya::{
-    maps::{MapData, PerCpuArray, PerCpuValues},
+    maps::{MapData, MapError, PerCpuArray, PerCpuValues},
     util::nr_cpus,
 };
 use lvs_common::abi::{self, Traffic, real_server_state};
@@ -23,11 +23,10 @@ impl BpfDataplane {
                 .and_then(|()| {
                     self.devices.insert(*index, *index, None, 0).map_err(io::Error::other)
                 }),
-            MapWrite::RemoveInterface(index) => self
-                .interfaces
-                .remove(index)
-                .map_err(io::Error::other)
-                .and_then(|()| self.devices.remove(*index).map_err(io::Error::other)),
+            MapWrite::RemoveInterface(index) => {
+                gone(self.interfaces.remove(index))?;
+                gone(self.devices.remove(*index))
+            }
             MapWrite::SetRealServer { index, real_server, new } => {
                 if *new {
                     reset(&mut self.real_server_traffic, *index)?;
@@ -62,7 +61,7 @@ impl BpfDataplane {
             }
             MapWrite::RemoveService(key) => {
                 self.service_copies.withdraw(key, Instant::now());
-                self.services.remove(&Abi(*key)).map_err(io::Error::other)?;
+                gone(self.services.remove(&Abi(*key)))?;
                 self.vip_filter.forget(key)
             }
             MapWrite::SetVip(address, vip) => {
@@ -70,7 +69,7 @@ impl BpfDataplane {
                 self.vips.insert(address, Abi(*vip), 0).map_err(io::Error::other)
             }
             MapWrite::RemoveVip(address) => {
-                self.vips.remove(address).map_err(io::Error::other)?;
+                gone(self.vips.remove(address))?;
                 self.vip_filter.remove(*address)
             }
         }
@@ -91,6 +90,16 @@ impl BpfDataplane {
             load.inactive.store(0, Ordering::Release);
             load.overloaded.store(0, Ordering::Release);
         }
+    }
+}
+
+/// What is not there any more is as good as removed.
+fn gone(removed: Result<(), MapError>) -> io::Result<()> {
+    match removed {
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => {
+            Ok(())
+        }
+        other => other.map_err(io::Error::other),
     }
 }
 
