@@ -68,7 +68,9 @@ pub(super) async fn answer(client: &Client, verb: Verb) -> Result<Answer, CliErr
         },
         Verb::Server { what } => {
             let edited = client.edit(vec![what.edit().map_err(CliError::Argument)?]).await?;
-            if let ServerVerb::Drain { server, wait: true, timeout } = what {
+            if edited.out_of_sync.is_none()
+                && let ServerVerb::Drain { server, wait: true, timeout } = what
+            {
                 let service = server.service.id().map_err(CliError::Argument)?;
                 return drain::wait(client, service, &server.real_server, timeout).await;
             }

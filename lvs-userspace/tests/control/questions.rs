@@ -122,6 +122,11 @@ fn a_director_that_is_out_of_sync_says_so_and_the_status_is_1() {
     let text = "+ tcp 192.0.2.10:443: scheduler wrr, lost_connections reschedule\n\
                 OUT OF SYNC: can't write the maps: no\n";
     assert_eq!((stdout(&output).as_str(), output.status.code()), (text, Some(1)));
+    // Who takes a machine away then would take connections away.
+    let drain = ["server", "drain", "tcp", "192.0.2.10:80", "192.0.2.11", "--wait"];
+    let output = daemon.lvsctl(&drain);
+    assert!(stdout(&output).ends_with("OUT OF SYNC: can't write the maps: no\n"), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
     let output = daemon.lvsctl(&["-D", "-t", "192.0.2.10:443"]);
     assert_eq!(stderr(&output), "OUT OF SYNC: can't write the maps: no\n");
     assert_eq!(output.status.code(), Some(255));
