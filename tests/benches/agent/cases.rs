@@ -128,6 +128,7 @@ pub(crate) fn sweeping(lab: &Lab) -> Result<Vec<Row>> {
 /// The tables as large as they usually are, of IPv4.
 fn with_room(text: &str) -> String {
     let size = format!("size = {}\nipv6_size = 1024\nipv6_half_open = 1024", 1 << 20);
+    assert!(text.contains("\nsize = 1024") && text.contains("\nhalf_open = 1024"), "{text}");
     let text = text.replace("size = 1024", &size);
     text.replace("\nhalf_open = 1024", &format!("\nhalf_open = {HALF_OPEN}"))
 }
@@ -147,7 +148,10 @@ fn real_servers(list: &Value) -> impl Iterator<Item = &Value> {
 pub(crate) fn synchronising(lab: &Lab) -> Result<Vec<Row>> {
     let pair = PairConfig { keys: "vrid = 26\n".to_owned(), ..PairConfig::default() };
     // As the pair of the lab has it, but for the size of the tables.
-    let text = |host| with_room(&pair.text(host).replace("size = 65536", "size = 1024"));
+    let text = |host| {
+        let text = pair.text(host).replace("size = 65536", "size = 1024");
+        with_room(&text.replace("half_open = 16384", "half_open = 1024"))
+    };
     let master = lab.start_lvsd(Host::Director, &text(Host::Director))?;
     master.wait_until_up()?;
     wait_for("the master", Duration::from_secs(20), || {
