@@ -16,6 +16,7 @@ mod log;
 mod long_way;
 mod maps;
 mod object;
+mod service_copies;
 
 use aya_ebpf::{
     EbpfContext as _,

@@ -15,8 +15,8 @@ use aya_ebpf::{
 };
 use lvs_common::{
     abi::{
-        Begun, Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceCopy,
-        ServiceKey, Settings, Template, TemplateKey, Traffic, Vip, service_place,
+        Begun, Bucket, BucketV6, FragmentKey, Interface, Load, RealServer, Service, ServiceKey,
+        Settings, Template, TemplateKey, Traffic, Vip,
     },
     fate::Fate,
     flow::Flow,
@@ -24,13 +24,14 @@ use lvs_common::{
     limits,
     packet::transport::Segment,
     schedule::{Best, Slots},
-    service_copy, vip_filter,
+    vip_filter,
 };
 
 use crate::{
     buckets::SharedBucket,
     clock, log,
     long_way::{self, v4, v6},
+    service_copies::{self, Found},
 };
 
 // Hash maps that userspace writes are not preallocated: only then is a value replaced whole, and
@@ -47,8 +48,6 @@ static SETTINGS: Array<Settings, 1, SHARED> = Array::new();
 #[btf_map]
 static SERVICES: HashMap<ServiceKey, Service, { limits::SERVICES }, REPLACED_WHOLE> =
     HashMap::new();
-#[btf_map]
-static SERVICE_COPIES: Array<ServiceCopy, { limits::SERVICE_COPIES }, SHARED> = Array::new();
 #[btf_map]
 static REAL_SERVERS: Array<RealServer, { limits::REAL_SERVERS }> = Array::new();
 #[btf_map]
@@ -292,11 +291,11 @@ impl Tables for BpfMaps<'_> {
 
     #[inline(always)]
     fn service(&self, key: &ServiceKey) -> Option<&Service> {
-        match copied(key) {
-            Copied::Is(service) => Some(service),
-            Copied::IsNone => None,
+        match service_copies::find(key) {
+            Found::Is(service) => Some(service),
+            Found::IsNone => None,
             // SAFETY: not preallocated, so the value stays as it is while this program reads it.
-            Copied::Unknown => unsafe { SERVICES.get(key) },
+            Found::Unknown => unsafe { SERVICES.get(key) },
         }
     }
 
@@ -420,46 +419,6 @@ impl Peekable for BpfMaps<'_> {
     fn peek_least(&self, slots: Slots) -> u32 {
         long_way::lvs_peek_least(slots.first, slots.n, slots.scheduler)
     }
-}
-
-/// What the copies say of a service.
-enum Copied {
-    /// Here it is.
-    Is(&'static Service),
-    /// There is no such service.
-    IsNone,
-    /// It is to be looked for in `SERVICES`.
-    Unknown,
-}
-
-#[inline(always)]
-fn copied(key: &ServiceKey) -> Copied {
-    let Some(copy) = SERVICE_COPIES.get_ptr(service_copy::place(key)) else {
-        return Copied::Unknown;
-    };
-    // SAFETY: a word of a value of the map. It is read before all else, and once, so that it is of one moment.
-    let place = unsafe { ptr::read_volatile(&raw const (*copy).place) };
-    // SAFETY: a field of the value.
-    if place & service_place::IS_COPY != 0 && is_of(unsafe { &raw const (*copy).key }, key) {
-        // SAFETY: as above. But for `place`, lvsd changes nothing of a copy as long as it is one, nor while a
-        // packet may still be looking at it.
-        Copied::Is(unsafe { &(*copy).service })
-    } else if place & service_place::NO_OTHER != 0 {
-        Copied::IsNone
-    } else {
-        Copied::Unknown
-    }
-}
-
-/// Whether two names are the same; word by word, because the compiler makes a call of a longer comparison, and
-/// that a loop over bytes (50 ns).
-#[inline(always)]
-fn is_of(name: *const ServiceKey, other: &ServiceKey) -> bool {
-    let [a, b, c, d, e] = other.words();
-    let words = name.cast::<u32>();
-    // SAFETY: a word of a value that is in a map, which begins at a multiple of four.
-    let differs = |at: usize, word| word ^ unsafe { ptr::read_volatile(words.add(at)) };
-    differs(0, a) | differs(1, b) | differs(2, c) | differs(3, d) | differs(4, e) == 0
 }
 
 /// Adds to a counter of this CPU.
