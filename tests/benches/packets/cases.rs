@@ -106,15 +106,17 @@ impl Case {
     }
 }
 
-/// All of them, in the order of the table.
-pub(crate) fn groups(only: &str) -> Vec<Group> {
+/// Those with this in their name, and of so many flows, in the order of the table.
+pub(crate) fn groups(only: &str, flows: Option<u64>) -> Vec<Group> {
     let [known_tcp_v4, known_tcp_v6] = known_tcp().map(by_size);
     let known_udp = by_size(known_udp());
     let known = [known_tcp_v4, known_tcp_v6, known_udp].into_iter().flatten();
     let rest = [stateless(), new(), strays(), flood(), others()];
     let all = [floors()].into_iter().chain(known).chain(rest);
     let some = all.map(|mut group| {
-        group.cases.retain(|case| case.name.contains(only));
+        group
+            .cases
+            .retain(|case| case.name.contains(only) && (flows.is_none() || case.flows == flows));
         group
     });
     some.filter(|group| !group.cases.is_empty()).collect()

@@ -46,6 +46,9 @@ struct Args {
     /// Measures only rows whose name has this in it
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
+    /// Measures only rows of so many flows
+    #[arg(long, value_name = "N")]
+    flows: Option<u64>,
     /// Also writes the results to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -67,8 +70,8 @@ fn main() -> Result<()> {
     let args = Args::parse();
     ensure!(args.rounds > 0, "--rounds must be at least 1");
     machine::settle()?;
-    let groups = cases::groups(&args.only);
-    ensure!(!groups.is_empty(), "no row's name has {:?} in it", args.only);
+    let groups = cases::groups(&args.only, args.flows);
+    ensure!(!groups.is_empty(), "no such row: {:?} {:?}", args.only, args.flows);
     let samples = Measure::load()?.run(&groups, args.rounds)?;
     let results = Results::new(&groups, &samples, args.rounds)?;
     table::print(&results);
