@@ -31,6 +31,7 @@ use crate::{
     frame::Frame,
     packet::{self, Control, Family, FlowPacket, arp, ethernet, transport::Segment},
     schedule::{Best, Slots},
+    vip_filter::Marks,
 };
 
 /// What a packet is looked up in, whatever its address family, and what it leaves there.
@@ -54,10 +55,8 @@ pub trait Tables: Loads {
 
     /// The virtual service with exactly this name.
     fn service(&self, key: &ServiceKey) -> Option<&Service>;
-    /// Whether an address may be a VIP, by its [fold](crate::vip_filter): if not, it is none.
-    fn may_be_vip(&self, fold: u32) -> bool;
-    /// Whether a VIP may have services that remember nothing, alike.
-    fn may_be_stateless(&self, fold: u32) -> bool;
+    /// What the [filter](crate::vip_filter) says of an address, by its fold.
+    fn marks(&self, fold: u32) -> Marks;
     /// Whether the program answers for this address; IPv4 as `::ffff:a.b.c.d`.
     fn is_vip(&self, address: &[u8; 16]) -> bool;
     /// The real server at `index`.

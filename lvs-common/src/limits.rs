@@ -34,9 +34,7 @@ pub const CHANGES: usize = 1 << 20;
 pub const BEGINNINGS: usize = 1 << 18;
 /// Virtual IP addresses.
 pub const VIPS: usize = 16_384;
-/// Words of a filter of virtual IP addresses: 65,536 bits, one in eight set when there are most.
-pub const VIP_FILTER: usize = 1 << 10;
-/// Two of them are in the map: of all, and of those with services that remember nothing.
-pub const VIP_FILTERS: usize = 2 * VIP_FILTER;
+/// Words of the filter of virtual IP addresses: 65,536 pairs of bits, a quarter of them set when there are most.
+pub const VIP_FILTER: usize = 1 << 11;
 /// Interfaces that the program may be attached to.
 pub const INTERFACES: usize = 256;

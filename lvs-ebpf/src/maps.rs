@@ -24,7 +24,7 @@ use lvs_common::{
     limits,
     packet::transport::Segment,
     schedule::{Best, Slots},
-    vip_filter,
+    vip_filter::{self, Marks},
 };
 
 use crate::{
@@ -40,6 +40,9 @@ const REPLACED_WHOLE: usize = BPF_F_NO_PREALLOC as usize;
 // Arrays that lvsd maps into its own memory.
 const SHARED: usize = BPF_F_MMAPABLE as usize;
 
+// Arrays whose values are to be in a cache line each: only one that could be mapped begins at a page.
+const LINES: usize = SHARED;
+
 // The number of buckets is set when the program is loaded.
 const SET_AT_LOAD: usize = 1;
 
@@ -49,7 +52,7 @@ static SETTINGS: Array<Settings, 1, SHARED> = Array::new();
 static SERVICES: HashMap<ServiceKey, Service, { limits::SERVICES }, REPLACED_WHOLE> =
     HashMap::new();
 #[btf_map]
-static REAL_SERVERS: Array<RealServer, { limits::REAL_SERVERS }> = Array::new();
+static REAL_SERVERS: Array<RealServer, { limits::REAL_SERVERS }, LINES> = Array::new();
 #[btf_map]
 static LOADS: Array<Load, { limits::REAL_SERVERS }, SHARED> = Array::new();
 #[btf_map]
@@ -76,7 +79,7 @@ static BEGINNINGS: RingBuf<Flow<[u8; 4]>, { limits::BEGINNINGS }> = RingBuf::new
 #[btf_map]
 static VIPS: HashMap<[u8; 16], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
-static VIP_FILTER: Array<u64, { limits::VIP_FILTERS }> = Array::new();
+static VIP_FILTER: Array<u64, { limits::VIP_FILTER }> = Array::new();
 #[btf_map]
 static BEGUN: PerCpuArray<Begun, 2> = PerCpuArray::new();
 #[btf_map]
@@ -300,15 +303,9 @@ impl Tables for BpfMaps<'_> {
     }
 
     #[inline(always)]
-    fn may_be_vip(&self, fold: u32) -> bool {
+    fn marks(&self, fold: u32) -> Marks {
         let (word, bit) = vip_filter::place(fold);
-        VIP_FILTER.get(word).is_some_and(|word| word >> bit & 1 != 0)
-    }
-
-    #[inline(always)]
-    fn may_be_stateless(&self, fold: u32) -> bool {
-        let (word, bit) = vip_filter::place(fold);
-        VIP_FILTER.get(vip_filter::STATELESS + word).is_some_and(|word| word >> bit & 1 != 0)
+        VIP_FILTER.get(word).map_or(Marks::default(), |word| Marks::new((word >> bit) as u32))
     }
 
     #[inline(always)]

@@ -24,32 +24,36 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
     tables: &T,
     settings: &Settings,
 ) -> Result<Target, Fate> {
+    let marks = tables.marks(A::fold(&packet.flow.key));
+    if !marks.may_be_vip() {
+        return Err(Fate::PassedNoService);
+    }
     let lookup = Lookup::new(&packet.flow, packet.segment, tables, settings);
     let choice = match lookup.find_at_once(Table::Established) {
         // Where services may remember nothing, they are asked first; and of a flood no SYN is looked up.
         Some(found)
             if packet.segment != Segment::Syn
                 && lookup.just_goes_on(found.entry)
-                && !tables.may_be_stateless(A::fold(&packet.flow.key)) =>
+                && !marks.may_be_stateless() =>
         {
             check_active(tables, settings)?;
             let real_server = found.entry.real_server;
             Choice { real_server, begins: false, reason: Reason::Connection as u8 }
         }
-        Some(_) | None => decide(packet, tables)?,
+        Some(_) | None => decide(&packet.flow, packet.segment, tables)?,
     };
     if packet.is_fragment {
         tables.set_fragment(&first_fragment(packet), choice.real_server);
     }
-    Ok(Target::of(choice, packet))
+    Ok(Target::of(choice, packet.bytes))
 }
 
 impl Target {
     #[inline(always)]
-    pub(super) fn of<A: Address>(choice: Choice, packet: &FlowPacket<A>) -> Self {
+    pub(super) fn of(choice: Choice, bytes: u32) -> Self {
         let Choice { real_server, begins, reason } = choice;
-        let bytes = u64::from(packet.bytes);
-        let traffic = Traffic { connections: u64::from(begins), packets: 1, bytes };
+        let traffic =
+            Traffic { connections: u64::from(begins), packets: 1, bytes: u64::from(bytes) };
         Self { real_server, reason, traffic }
     }
 }
@@ -58,28 +62,24 @@ impl Target {
 /// Each step is called from here and none from another, so that their stacks do not add up.
 #[inline(always)]
 pub(super) fn decide<T: Tables + FamilyTables<A>, A: Address>(
-    packet: &FlowPacket<A>,
+    flow: &Flow<A>,
+    segment: Segment,
     tables: &T,
 ) -> Result<Choice, Fate> {
-    if !tables.may_be_vip(A::fold(&packet.flow.key)) {
-        return Err(Fate::PassedNoService);
-    }
-    let mut decided = Decided::from_word(tables.long_way(&packet.flow, packet.segment));
+    let mut decided = Decided::from_word(tables.long_way(flow, segment));
     if decided.needs_choice() {
-        decided = decided.with(Decided::from_word(tables.choose(&packet.flow)));
+        decided = decided.with(Decided::from_word(tables.choose(flow)));
         if decided.real_server() == 0 {
             return Err(Fate::DroppedNoRealServer);
         }
     }
     let reason = decided.reason();
     if decided.needs_settling() {
-        let settle = |decided: Decided| {
-            let word = tables.settle(&packet.flow, packet.segment, decided.to_word());
-            Decided::from_word(word)
-        };
+        let settle =
+            |decided: Decided| Decided::from_word(tables.settle(flow, segment, decided.to_word()));
         decided = settle(decided);
         if decided.needs_room() {
-            decided = settle(decided.with_room(tables.make_room(&packet.flow)));
+            decided = settle(decided.with_room(tables.make_room(flow)));
         }
     }
     Ok(Choice { reason, ..decided.into_result()? })

@@ -27,7 +27,8 @@ pub fn long_way<T: Tables + FamilyTables<A>, A: Address>(
     let Some(settings) = tables.settings() else {
         return Decided::fate(Fate::PassedInactive).to_word();
     };
-    if let Some(decided) = unrecorded::decide(flow, segment, tables, settings) {
+    let marks = tables.marks(A::fold(&flow.key));
+    if let Some(decided) = unrecorded::decide(flow, segment, marks, tables, settings) {
         return match check_active(tables, settings) {
             Ok(()) => {
                 unrecorded::count(decided, tables);

@@ -13,6 +13,7 @@ use crate::{
     flow::{Address, Flow},
     packet::transport::Segment,
     schedule::{Best, Slots},
+    vip_filter::Marks,
 };
 
 /// Tables that can be asked what they would do. What is to be a function of its own in the program
@@ -97,13 +98,8 @@ impl<T: Peekable> Tables for Peek<'_, T> {
     }
 
     #[inline(always)]
-    fn may_be_vip(&self, fold: u32) -> bool {
-        self.tables.may_be_vip(fold)
-    }
-
-    #[inline(always)]
-    fn may_be_stateless(&self, fold: u32) -> bool {
-        self.tables.may_be_stateless(fold)
+    fn marks(&self, fold: u32) -> Marks {
+        self.tables.marks(fold)
     }
 
     #[inline(always)]

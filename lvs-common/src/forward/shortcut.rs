@@ -15,9 +15,14 @@ use crate::{
     abi::{SAME_VLAN, Traffic, real_server_state},
     connections::{Bucket as _, Entry, Found, find_in_state, state},
     fate::Fate,
-    flow::Address,
+    flow::{Address, Flow},
     frame::Frame,
-    packet::{FlowPacket, ethernet, plain::PlainFamily, transport::Segment},
+    packet::{
+        ethernet,
+        plain::{PlainFamily, PlainPacket},
+        transport::Segment,
+    },
+    vip_filter::Marks,
 };
 
 /// Decides what becomes of a frame of an address family; `None` if its headers are not so plain.
@@ -26,15 +31,19 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     frame: &mut F,
     tables: &T,
 ) -> Option<Verdict> {
-    let packet = A::plain(frame)?;
-    if !tables.may_be_vip(A::fold(&packet.flow.key)) {
+    let PlainPacket { flow, segment, bytes } = A::plain(frame)?;
+    let marks = tables.marks(A::fold(&flow.key));
+    if !marks.may_be_vip() {
         return Some(met(Fate::PassedNoService, tables));
     }
-    if let Some(verdict) = go_on(frame, &packet, tables) {
+    if let Some(decided) = goes_on_with(&flow, segment, marks, tables)
+        && let Some(verdict) = go_on(frame, decided, bytes, tables)
+    {
         return Some(verdict);
     }
     let header = ethernet::Header { ethertype: A::ETHERTYPE, payload: ethernet::HEADER };
-    let target = flow::decide(&packet, tables).map(|choice| Target::of(choice, &packet));
+    let choice = flow::decide(&flow, segment, tables);
+    let target = choice.map(|choice| Target::of(choice, bytes));
     Some(super::send(frame, header, target, tables))
 }
 
@@ -42,10 +51,10 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
 #[inline(always)]
 fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     frame: &mut F,
-    packet: &FlowPacket<A>,
+    decided: Decided,
+    bytes: u32,
     tables: &T,
 ) -> Option<Verdict> {
-    let decided = goes_on_with(packet, tables)?;
     let real_server = decided.real_server();
     let to = tables.real_server(real_server)?;
     if to.state != real_server_state::READY || to.vlan != SAME_VLAN {
@@ -53,8 +62,8 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     }
     send::check_loop(frame, to).ok()?;
     address(frame, to)?;
-    let bytes = u64::from(packet.bytes);
-    let traffic = Traffic { connections: u64::from(decided.does_begin()), packets: 1, bytes };
+    let connections = u64::from(decided.does_begin());
+    let traffic = Traffic { connections, packets: 1, bytes: u64::from(bytes) };
     unrecorded::count(decided, tables);
     tables.account(to.service, real_server, traffic);
     Some(leave(to, tables))
@@ -63,26 +72,28 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
 /// Where a packet goes that leaves its established connection as it is, or of which nothing is remembered.
 #[inline(always)]
 fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
-    packet: &FlowPacket<A>,
+    flow: &Flow<A>,
+    segment: Segment,
+    marks: Marks,
     tables: &T,
 ) -> Option<Decided> {
-    let key = &packet.flow.key;
-    let states = state::lasting(packet.segment);
+    let key = &flow.key;
+    let states = state::lasting(segment);
     let settings = tables.settings()?;
     check_active(tables, settings).ok()?;
-    let unrecorded = unrecorded::decide(&packet.flow, packet.segment, tables, settings);
+    let unrecorded = unrecorded::decide(flow, segment, marks, tables, settings);
     if unrecorded.is_some() {
         return unrecorded;
     }
     let hash = A::hash(key, &settings.secrets);
-    if packet.segment == Segment::Syn {
+    if segment == Segment::Syn {
         // Its place, most likely: the two are waited for at the same time.
         let n_buckets = tables.n_buckets(Table::HalfOpen, settings);
         tables.bucket(Table::HalfOpen, hash.first(n_buckets))?.fetch();
     }
     let n_buckets = tables.n_buckets(Table::Established, settings);
     let first = tables.bucket(Table::Established, hash.first(n_buckets))?;
-    if packet.segment != Segment::Syn {
+    if segment != Segment::Syn {
         first.fetch_names();
     }
     let second = || tables.bucket(Table::Established, hash.second(n_buckets));

@@ -11,6 +11,7 @@ use crate::{
     limits::BEGINNINGS_OF_BUCKET,
     packet::transport::Segment,
     schedule,
+    vip_filter::Marks,
 };
 
 /// Where such a packet goes; `None` if it is none.
@@ -18,11 +19,12 @@ use crate::{
 pub(super) fn decide<T: Tables + FamilyTables<A>, A: Address>(
     flow: &Flow<A>,
     segment: Segment,
+    marks: Marks,
     tables: &T,
     settings: &Settings,
 ) -> Option<Decided> {
     let is_flood = segment == Segment::Syn && is_flood(tables, settings);
-    if !is_flood && !tables.may_be_stateless(A::fold(&flow.key)) {
+    if !is_flood && !marks.may_be_stateless() {
         return None;
     }
     let service = service(flow, tables)?;
@@ -51,7 +53,8 @@ pub(super) fn count<T: Tables + FamilyTables<A>, A: Address>(decided: Decided, t
 /// none such.
 pub fn unrecorded<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
     let Some(settings) = tables.settings() else { return 0 };
-    let decided = decide(flow, Segment::Acknowledge, tables, settings);
+    let marks = tables.marks(A::fold(&flow.key));
+    let decided = decide(flow, Segment::Acknowledge, marks, tables, settings);
     decided.map_or(0, Decided::real_server)
 }
 

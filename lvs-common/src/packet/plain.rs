@@ -9,7 +9,7 @@
 //! ```
 
 use super::{
-    Family, FlowPacket, ethernet,
+    Family, ethernet,
     transport::{self, Segment},
 };
 use crate::{
@@ -21,20 +21,31 @@ use crate::{
 const TCP: u32 = abi::TCP as u32;
 const UDP: u32 = abi::UDP as u32;
 
+/// A packet with plain headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlainPacket<A: Address> {
+    /// Names the flow.
+    pub flow: Flow<A>,
+    /// What the transport header says.
+    pub segment: Segment,
+    /// Length of the IP packet in bytes, as its header says.
+    pub bytes: u32,
+}
+
 /// An address family whose plain headers can be read.
 pub trait PlainFamily: Family {
     /// Its number in an Ethernet header.
     const ETHERTYPE: u16;
 
     /// Reads a frame of this family; `None` if it is not so plain, or there is something wrong with it.
-    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<FlowPacket<Self>>;
+    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket<Self>>;
 }
 
 impl PlainFamily for [u8; 4] {
     const ETHERTYPE: u16 = ethernet::IPV4;
 
     #[inline(always)]
-    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<FlowPacket<Self>> {
+    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket<Self>> {
         const VERSION_AND_LENGTH: u32 = 0x45;
         const FRAGMENT: u32 = 0x3fff;
         let [first, second, third, client, vip, ports, _, _, flags, _] =
@@ -55,7 +66,7 @@ impl PlainFamily for [u8; 16] {
     const ETHERTYPE: u16 = ethernet::IPV6;
 
     #[inline(always)]
-    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<FlowPacket<Self>> {
+    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket<Self>> {
         const VERSION: u32 = 6;
         const HEADER: u32 = 40;
         let [first, second, a, b, c, d, e, f, g, h, ports, _, _, flags] =
@@ -71,12 +82,17 @@ impl PlainFamily for [u8; 16] {
 }
 
 #[inline(always)]
-fn packet<A: Address>(key: A::Key, protocol: u32, flags: u32, bytes: u32) -> Option<FlowPacket<A>> {
+fn packet<A: Address>(
+    key: A::Key,
+    protocol: u32,
+    flags: u32,
+    bytes: u32,
+) -> Option<PlainPacket<A>> {
     let segment = match protocol {
         TCP => transport::segment(flags.to_ne_bytes()[1]),
         UDP => Segment::Datagram,
         _ => return None,
     };
     let flow = Flow { key, protocol };
-    Some(FlowPacket { flow, segment, bytes, is_fragment: false, id: 0 })
+    Some(PlainPacket { flow, segment, bytes })
 }

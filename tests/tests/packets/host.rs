@@ -18,7 +18,7 @@ use lvs_common::{
     frame::Frame,
     packet::transport::Segment,
     schedule::{self, Best, Slots},
-    vip_filter,
+    vip_filter::{self, Marks},
 };
 use lvs_userspace::dataplane::Tables;
 
@@ -212,15 +212,13 @@ impl forward::Tables for HostTables {
         self.tables.services.get(key)
     }
 
-    fn may_be_vip(&self, fold: u32) -> bool {
-        self.tables.vips.keys().any(|vip| vip_filter::fold_of(*vip) == fold)
-    }
-
-    fn may_be_stateless(&self, fold: u32) -> bool {
+    fn marks(&self, fold: u32) -> Marks {
         let of_stateless = |(key, service): (&ServiceKey, &Service)| {
             service.flags & service_flags::STATELESS != 0 && vip_filter::fold_of(key.vip) == fold
         };
-        self.tables.services.iter().any(of_stateless)
+        let vip = self.tables.vips.keys().any(|vip| vip_filter::fold_of(*vip) == fold);
+        let stateless = self.tables.services.iter().any(of_stateless);
+        Marks::new(u32::from(vip) * Marks::VIP | u32::from(stateless) * Marks::STATELESS)
     }
 
     fn is_vip(&self, address: &[u8; 16]) -> bool {

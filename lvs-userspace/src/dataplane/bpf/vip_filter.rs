@@ -1,4 +1,4 @@
-//! The filters of VIPs: which bits are set, and for whom.
+//! The filter of VIPs: which bits are set, and for whom.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 use aya::maps::{Array, MapData};
 use lvs_common::{
     abi::{Service, ServiceKey, service_flags},
-    vip_filter::{STATELESS, fold_of, place},
+    vip_filter::{Marks, fold_of, place},
 };
 
 /// The map, and who has set each of its bits.
@@ -64,20 +64,18 @@ impl VipFilter {
             return self.forget(key);
         }
         let word = self.stateless.add(key.vip, *key);
-        self.write(STATELESS + word)
+        self.write(word)
     }
 
     /// To be called when it is gone.
     pub(super) fn forget(&mut self, key: &ServiceKey) -> io::Result<()> {
         let word = self.stateless.remove(key.vip, key);
-        self.write(STATELESS + word)
+        self.write(word)
     }
 
     fn word(&self, word: u32) -> u64 {
-        match word.checked_sub(STATELESS) {
-            None => self.vips.word(word),
-            Some(word) => self.stateless.word(word),
-        }
+        let of = |bits, mark| bits * u64::from(mark);
+        of(self.vips.word(word), Marks::VIP) | of(self.stateless.word(word), Marks::STATELESS)
     }
 
     fn write(&mut self, word: u32) -> io::Result<()> {
@@ -89,7 +87,7 @@ fn is_stateless(service: &Service) -> bool {
     service.flags & service_flags::STATELESS != 0
 }
 
-/// Places of a filter, and who is there.
+/// Places of the filter, and who has one of its marks there.
 #[derive(Debug)]
 struct Bits<K>(BTreeMap<(u32, u32), BTreeSet<K>>);
 
@@ -119,6 +117,7 @@ impl<K: Ord> Bits<K> {
         place.0
     }
 
+    /// A word, with the lowest bit of each place that somebody has.
     fn word(&self, word: u32) -> u64 {
         let bits = self.0.range((word, 0)..=(word, 63));
         bits.fold(0, |value, (&(_, bit), _)| value | 1 << bit)
@@ -155,7 +154,7 @@ mod tests {
     fn places_are_inside_the_map() {
         for number in (0..u32::MAX).step_by(65_521) {
             let (word, bit) = place(number);
-            assert!((word as usize) < lvs_common::limits::VIP_FILTER && bit < 64);
+            assert!((word as usize) < lvs_common::limits::VIP_FILTER && bit < 63);
         }
     }
 }
