@@ -97,7 +97,7 @@ abi! {
 
     /// A virtual service. It is replaced whole, so that no packet sees half of a change.
     pub struct Service = 28 {
-        /// Index into `SERVICE_TRAFFIC` and `TURNS`.
+        /// Index into `TURNS` and `PAST_TRAFFIC`.
         pub id: u32,
         /// Where its slots start in `SLOTS`.
         pub first_slot: u32,
@@ -315,7 +315,7 @@ abi! {
         pub unrecorded: u64,
     }
 
-    /// What went through a service or to a real server.
+    /// What went to a real server, or through a service.
     #[derive(Default)]
     pub struct Traffic = 24 {
         /// Connections begun.

@@ -80,8 +80,8 @@ pub trait Tables: Loads {
     /// Notes where the first fragment of a datagram goes.
     fn set_fragment(&self, key: &FragmentKey, real_server: u32);
 
-    /// Adds to the traffic of a service and of one of its real servers.
-    fn account(&self, service: u32, real_server: u32, traffic: Traffic);
+    /// Adds to the traffic of a real server, and so to that of its service.
+    fn account(&self, real_server: u32, traffic: Traffic);
     /// Counts a packet that is not forwarded.
     fn count(&self, fate: Fate);
 }

@@ -61,8 +61,8 @@ maps! {
     INTERFACES = "INTERFACES",
     /// The interfaces that frames may leave by.
     DEVICES = "DEVICES",
-    /// Service id to [`Traffic`](crate::abi::Traffic), for each CPU.
-    SERVICE_TRAFFIC = "SERVICE_TRAFFIC",
+    /// Service id to [`Traffic`](crate::abi::Traffic): what has gone through it besides that of its real servers.
+    PAST_TRAFFIC = "PAST_TRAFFIC",
     /// Index of a real server to [`Traffic`](crate::abi::Traffic), for each CPU.
     REAL_SERVER_TRAFFIC = "RS_TRAFFIC",
     /// [`Fate`](crate::fate::Fate) to the number of packets that met it, for each CPU.

@@ -86,8 +86,9 @@ static BEGUN: PerCpuArray<Begun, 2> = PerCpuArray::new();
 static INTERFACES: HashMap<u32, Interface, { limits::INTERFACES }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
 static DEVICES: DevMapHash<{ limits::INTERFACES }> = DevMapHash::new();
+// lvsd's own: what has gone through a service besides what stands in RS_TRAFFIC.
 #[btf_map]
-static SERVICE_TRAFFIC: PerCpuArray<Traffic, { limits::SERVICES }> = PerCpuArray::new();
+static PAST_TRAFFIC: Array<Traffic, { limits::SERVICES }> = Array::new();
 #[btf_map]
 static RS_TRAFFIC: PerCpuArray<Traffic, { limits::REAL_SERVERS }> = PerCpuArray::new();
 #[btf_map]
@@ -379,8 +380,7 @@ impl Tables for BpfMaps<'_> {
     }
 
     #[inline(always)]
-    fn account(&self, service: u32, real_server: u32, traffic: Traffic) {
-        add(SERVICE_TRAFFIC.get_ptr_mut(service), traffic);
+    fn account(&self, real_server: u32, traffic: Traffic) {
         add(RS_TRAFFIC.get_ptr_mut(real_server), traffic);
     }
 

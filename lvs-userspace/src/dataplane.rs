@@ -17,7 +17,7 @@ pub mod store;
 pub mod sweep;
 mod sync;
 
-use std::{io, net::IpAddr};
+use std::{collections::BTreeMap, io, net::IpAddr};
 
 use lvs_common::{abi::Traffic, fate::Fate};
 
@@ -91,6 +91,16 @@ pub struct Neighbour {
     pub vlan: Option<u16>,
 }
 
+/// What went through a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceTraffic {
+    /// All of it, since its place was given to it.
+    pub all: Traffic,
+    /// Of it, what went to the real servers that it has, and to those whose places are vacant: by index, since the
+    /// place was given to it.
+    pub real_servers: BTreeMap<u32, Traffic>,
+}
+
 /// The maps in use.
 pub trait Dataplane {
     /// Carries out one write.
@@ -105,11 +115,11 @@ pub trait Dataplane {
     /// What the kernel said.
     fn read(&self, real_servers: &mut dyn Iterator<Item = u32>) -> io::Result<Tables>;
 
-    /// What went through a service, since its place was given to it.
+    /// What went through a service.
     ///
     /// # Errors
     /// What the kernel said.
-    fn service_traffic(&self, id: u32) -> io::Result<Traffic>;
+    fn service_traffic(&self, id: u32) -> io::Result<ServiceTraffic>;
 
     /// What went to a real server, since its place was given to it.
     ///

@@ -147,7 +147,7 @@ impl<T: Peekable> Tables for Peek<'_, T> {
     fn set_fragment(&self, _: &FragmentKey, _: u32) {}
 
     #[inline(always)]
-    fn account(&self, _: u32, _: u32, _: Traffic) {}
+    fn account(&self, _: u32, _: Traffic) {}
 
     #[inline(always)]
     fn count(&self, _: Fate) {}

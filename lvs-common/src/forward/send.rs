@@ -21,7 +21,7 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     if real_server.vlan != SAME_VLAN {
         ethernet::retag(frame, header, real_server.vlan as u16).ok_or(Fate::DroppedNoRoom)?;
     }
-    tables.account(real_server.service, target.real_server, target.traffic);
+    tables.account(target.real_server, target.traffic);
     Ok(leave(real_server, tables))
 }
 

@@ -65,7 +65,7 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     let connections = u64::from(decided.does_begin());
     let traffic = Traffic { connections, packets: 1, bytes: u64::from(bytes) };
     unrecorded::count(decided, tables);
-    tables.account(to.service, real_server, traffic);
+    tables.account(real_server, traffic);
     Some(leave(to, tables))
 }
 

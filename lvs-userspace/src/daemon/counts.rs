@@ -173,15 +173,18 @@ fn traffic(
     for service in &config.virtual_services {
         let id = service.id;
         let Some(index) = placement.service(&id) else { continue };
-        match dataplane.service_traffic(index) {
-            Ok(traffic) => services.push((id, traffic)),
-            Err(error) => debug!(%id, %error, "can't read the counters of a service"),
-        }
+        let traffic = match dataplane.service_traffic(index) {
+            Ok(traffic) => traffic,
+            Err(error) => {
+                debug!(%id, %error, "can't read the counters of a service");
+                continue;
+            }
+        };
+        services.push((id, traffic.all));
         for address in service.real_servers.iter().map(|it| it.address) {
-            let Some(index) = placement.real_server(&id, address) else { continue };
-            match dataplane.real_server_traffic(index) {
-                Ok(traffic) => real_servers.push(((id, address), traffic)),
-                Err(error) => debug!(%address, %error, "can't read a real server's counters"),
+            let index = placement.real_server(&id, address);
+            if let Some(traffic) = index.and_then(|index| traffic.real_servers.get(&index)) {
+                real_servers.push(((id, address), *traffic));
             }
         }
     }

@@ -54,15 +54,12 @@ fn service(
         Some(id) => dataplane.service_traffic(id)?,
         None => Default::default(),
     };
-    let traffic = counts.service_zeros.since(service.id, traffic);
+    let all = counts.service_zeros.since(service.id, traffic.all);
     let real_server = |real_server: &RealServer| {
         let index = placement.real_server(&service.id, real_server.address);
-        let traffic = match index {
-            Some(index) => dataplane.real_server_traffic(index)?,
-            None => Default::default(),
-        };
+        let traffic = index.and_then(|index| traffic.real_servers.get(&index).copied());
         let of = (service.id, real_server.address);
-        let traffic = counts.real_server_zeros.since(of, traffic);
+        let traffic = counts.real_server_zeros.since(of, traffic.unwrap_or_default());
         let now =
             index.and_then(|index| counts.connections.get(&index)).copied().unwrap_or_default();
         let effective = director.effective(service, real_server, Instant::now());
@@ -103,9 +100,9 @@ fn service(
         persistence_granularity: service.persistence.map(|it| it.granularity),
         one_packet: service.one_packet,
         stateless: service.stateless,
-        connections: traffic.connections,
-        packets_in: traffic.packets,
-        bytes_in: traffic.bytes,
+        connections: all.connections,
+        packets_in: all.packets,
+        bytes_in: all.bytes,
         real_servers: service.real_servers.iter().map(real_server).collect::<io::Result<_>>()?,
     })
 }

@@ -10,6 +10,7 @@ mod read;
 mod service_copies;
 mod sizes;
 mod told;
+mod traffic;
 mod vip_filter;
 mod write;
 
@@ -39,10 +40,11 @@ pub use told::{Change, Ring, Templates, Told};
 use load::{first_settings, load_program, program, read_clock, share, take};
 use pins::{Found, Pins};
 use service_copies::ServiceCopies;
+use traffic::Counters;
 use vip_filter::VipFilter;
 
 use super::{
-    Clock, Dataplane, Lease, MapWrite, Tables,
+    Clock, Dataplane, Lease, MapWrite, ServiceTraffic, Tables,
     store::{ConnectionStore, SharedMaps},
 };
 
@@ -72,8 +74,7 @@ pub struct BpfDataplane {
     templates: HashMap<MapData, Abi<abi::TemplateKey>, Abi<abi::Template>>,
     interfaces: HashMap<MapData, u32, Abi<abi::Interface>>,
     devices: DevMapHash<MapData>,
-    service_traffic: PerCpuArray<MapData, Abi<Traffic>>,
-    real_server_traffic: PerCpuArray<MapData, Abi<Traffic>>,
+    counters: Counters,
     fates: PerCpuArray<MapData, u64>,
     begun: PerCpuArray<MapData, Abi<abi::Begun>>,
     shared: Arc<SharedMaps>,
@@ -176,21 +177,29 @@ impl BpfDataplane {
         let mut service_copies = ServiceCopies::new(copies);
         service_copies.renew(&held, Instant::now());
         vip_filter.restore()?;
+        let real_servers: Array<_, Abi<abi::RealServer>> = take(&mut ebpf, names::REAL_SERVERS)?;
+        let traffic = take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?;
+        let mut counters = Counters::new(traffic, take(&mut ebpf, names::PAST_TRAFFIC)?);
+        if takes_over {
+            for (index, found) in (0..).zip(real_servers.iter()) {
+                let Abi(found) = found?;
+                counters.hold(index, &found);
+            }
+        }
         Ok(Self {
             _settings: settings,
             lease,
             store,
             services,
             service_copies,
-            real_servers: take(&mut ebpf, names::REAL_SERVERS)?,
+            real_servers,
             slots: take(&mut ebpf, names::SLOTS)?,
             vips,
             vip_filter,
             templates: take(&mut ebpf, names::TEMPLATES)?,
             interfaces: take(&mut ebpf, names::INTERFACES)?,
             devices: take(&mut ebpf, names::DEVICES)?,
-            service_traffic: take(&mut ebpf, names::SERVICE_TRAFFIC)?,
-            real_server_traffic: take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?,
+            counters,
             fates: take(&mut ebpf, names::FATES)?,
             begun: take(&mut ebpf, names::BEGUN)?,
             shared,
@@ -283,12 +292,12 @@ impl Dataplane for BpfDataplane {
         self.read_tables(real_servers)
     }
 
-    fn service_traffic(&self, id: u32) -> io::Result<Traffic> {
-        sum(&self.service_traffic, id)
+    fn service_traffic(&self, id: u32) -> io::Result<ServiceTraffic> {
+        self.counters.of_service(id)
     }
 
     fn real_server_traffic(&self, index: u32) -> io::Result<Traffic> {
-        sum(&self.real_server_traffic, index)
+        self.counters.of_real_server(index)
     }
 
     fn fate(&self, fate: Fate) -> io::Result<u64> {
@@ -338,12 +347,4 @@ impl BpfDataplane {
     pub fn share_half_open_among(&self, cpus: u32) {
         self.store.share_among(cpus);
     }
-}
-
-fn sum(map: &PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<Traffic> {
-    let mut sum = Traffic::default();
-    for Abi(traffic) in map.get(&index, 0).map_err(io::Error::other)?.iter() {
-        sum += *traffic;
-    }
-    Ok(sum)
 }

@@ -114,7 +114,7 @@ impl Ours {
     pub(crate) fn counts(&self) -> Result<Counts> {
         let mut traffic = Traffic::default();
         for &id in &self.services {
-            traffic += self.dataplane.service_traffic(id)?;
+            traffic += self.dataplane.service_traffic(id)?.all;
         }
         let fates = Fate::ALL.iter().map(|&fate| self.dataplane.fate(fate));
         Ok(Counts { traffic, fates: fates.collect::<Result<_, _>>()? })

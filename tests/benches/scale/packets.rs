@@ -156,7 +156,7 @@ impl Program {
     fn traffic(&self) -> Result<Traffic> {
         let mut traffic = Traffic::default();
         for &id in &self.services {
-            traffic += self.dataplane.service_traffic(id)?;
+            traffic += self.dataplane.service_traffic(id)?.all;
         }
         Ok(traffic)
     }

@@ -44,7 +44,6 @@ pub struct HostTables {
     fragments: RefCell<HashMap<FragmentKey, u32>>,
     v4: [Vec<HostBucket<ConnectionKey>>; 2],
     v6: [Vec<HostBucket<ConnectionKeyV6>>; 2],
-    services: RefCell<HashMap<u32, Traffic>>,
     real_servers: RefCell<HashMap<u32, Traffic>>,
     fates: RefCell<HashMap<Fate, u64>>,
     told: RefCell<Told>,
@@ -89,7 +88,6 @@ impl HostTables {
             fragments: RefCell::default(),
             v4: std::array::from_fn(|_| (0..BUCKETS).map(|_| HostBucket::default()).collect()),
             v6: std::array::from_fn(|_| (0..BUCKETS).map(|_| HostBucket::default()).collect()),
-            services: RefCell::default(),
             real_servers: RefCell::default(),
             fates: RefCell::default(),
             told: RefCell::default(),
@@ -218,7 +216,8 @@ impl forward::Tables for HostTables {
         };
         let vip = self.tables.vips.keys().any(|vip| vip_filter::fold_of(*vip) == fold);
         let stateless = self.tables.services.iter().any(of_stateless);
-        Marks::new(u32::from(vip) * Marks::VIP | u32::from(stateless) * Marks::STATELESS)
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        Marks::new(bit(vip, Marks::VIP) | bit(stateless, Marks::STATELESS))
     }
 
     fn is_vip(&self, address: &[u8; 16]) -> bool {
@@ -267,8 +266,7 @@ impl forward::Tables for HostTables {
         self.fragments.borrow_mut().insert(*key, real_server);
     }
 
-    fn account(&self, service: u32, real_server: u32, traffic: Traffic) {
-        *self.services.borrow_mut().entry(service).or_default() += traffic;
+    fn account(&self, real_server: u32, traffic: Traffic) {
         *self.real_servers.borrow_mut().entry(real_server).or_default() += traffic;
     }
 
@@ -385,7 +383,13 @@ impl Runner for HostTables {
     }
 
     fn service_traffic(&self, id: u32) -> Traffic {
-        self.services.borrow().get(&id).copied().unwrap_or_default()
+        let mut all = Traffic::default();
+        for (index, traffic) in self.real_servers.borrow().iter() {
+            if self.tables.real_servers.get(index).is_some_and(|it| it.service == id) {
+                all += *traffic;
+            }
+        }
+        all
     }
 }
 

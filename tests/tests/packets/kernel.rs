@@ -174,7 +174,7 @@ impl Runner for Kernel {
     }
 
     fn service_traffic(&self, id: u32) -> Traffic {
-        self.dataplane.service_traffic(id).expect("a counter")
+        self.dataplane.service_traffic(id).expect("a counter").all
     }
 }
 

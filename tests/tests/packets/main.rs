@@ -5,6 +5,8 @@
 mod cases;
 #[cfg(feature = "privileged")]
 mod changes;
+#[cfg(feature = "privileged")]
+mod counted;
 mod explained;
 mod frames;
 mod host;

@@ -2,11 +2,8 @@
 
 use std::{io, sync::atomic::Ordering, time::Instant};
 
-use aya::{
-    maps::{MapData, MapError, PerCpuArray, PerCpuValues},
-    util::nr_cpus,
-};
-use lvs_common::abi::{self, Traffic, real_server_state};
+use aya::maps::MapError;
+use lvs_common::abi::{self, real_server_state};
 use tracing::debug;
 
 use super::{Abi, BpfDataplane};
@@ -28,8 +25,8 @@ impl BpfDataplane {
                 gone(self.devices.remove(*index))
             }
             MapWrite::SetRealServer { index, real_server, new } => {
+                self.counters.give(*index, real_server.service, *new)?;
                 if *new {
-                    reset(&mut self.real_server_traffic, *index)?;
                     self.reset_load(*index);
                 }
                 self.real_servers.set(*index, Abi(*real_server), 0).map_err(io::Error::other)
@@ -52,7 +49,7 @@ impl BpfDataplane {
                 .map_err(io::Error::other),
             MapWrite::SetService { key, service, new } => {
                 if *new {
-                    reset(&mut self.service_traffic, service.id)?;
+                    self.counters.begin(service.id)?;
                 }
                 // Before the first packet of one that remembers nothing is to find it.
                 self.vip_filter.note(key, service)?;
@@ -101,10 +98,4 @@ fn gone(removed: Result<(), MapError>) -> io::Result<()> {
         }
         other => other.map_err(io::Error::other),
     }
-}
-
-fn reset(map: &mut PerCpuArray<MapData, Abi<Traffic>>, index: u32) -> io::Result<()> {
-    let cpus = nr_cpus().map_err(|(_, error)| error)?;
-    let zeros = PerCpuValues::try_from(vec![Abi(Traffic::default()); cpus])?;
-    map.set(index, zeros, 0).map_err(io::Error::other)
 }

@@ -2,7 +2,7 @@ use lvs_common::{abi::Traffic, fate::Fate};
 use proptest::prelude::*;
 
 use super::*;
-use crate::dataplane::{MapWrite, placement::tests::service};
+use crate::dataplane::{MapWrite, ServiceTraffic, placement::tests::service};
 
 const MOST: u32 = 100;
 
@@ -39,8 +39,8 @@ impl Dataplane for Fake {
         Ok(tables)
     }
 
-    fn service_traffic(&self, _: u32) -> io::Result<Traffic> {
-        Ok(Traffic::default())
+    fn service_traffic(&self, _: u32) -> io::Result<ServiceTraffic> {
+        Ok(ServiceTraffic::default())
     }
 
     fn real_server_traffic(&self, _: u32) -> io::Result<Traffic> {
