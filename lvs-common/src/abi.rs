@@ -444,6 +444,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0xbf80_93c9, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0x4b29_8e8a, "{LAYOUT:#x}");
     }
 }

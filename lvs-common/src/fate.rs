@@ -1,7 +1,6 @@
 //! The ends that a packet can meet when it is not forwarded, each with a counter of its own.
 //!
-//! A forwarded packet is counted with its service and its real server
-//! ([`Traffic`](crate::abi::Traffic)); every other packet with exactly one [`Fate`].
+//! A forwarded packet is counted with its real server ([`Traffic`](crate::abi::Traffic)); every other packet with exactly one [`Fate`].
 
 macro_rules! fates {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -42,7 +41,9 @@ fates! {
     PassedMalformed = "passed_malformed",
     /// Passed to the kernel: neither TCP, UDP nor ICMP.
     PassedOtherProtocol = "passed_other_protocol",
-    /// Passed to the kernel: TCP or UDP for no virtual service.
+    /// Passed to the kernel: for no VIP, whatever it is.
+    PassedNoVip = "passed_no_vip",
+    /// Passed to the kernel: TCP or UDP for a VIP, but for no virtual service.
     PassedNoService = "passed_no_service",
     /// Passed to the kernel: a fragment for no VIP.
     PassedFragment = "passed_fragment",

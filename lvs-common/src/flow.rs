@@ -44,14 +44,16 @@ pub trait Address: Copy + Eq + core::fmt::Debug {
     fn vip_words(key: &Self::Key) -> [u32; 4];
     /// Where a connection is in the table.
     fn hash(key: &Self::Key, secrets: &Secrets) -> Hash;
-    /// The VIP of a connection in one word, which others may share.
-    fn fold(key: &Self::Key) -> u32;
+    /// In one word, which others may share.
+    fn fold(self) -> u32;
+    /// Whether it is of several hosts.
+    fn is_multicast(self) -> bool;
     /// As an IPv6 address; IPv4 as `::ffff:a.b.c.d`.
     fn to_v6(self) -> [u8; 16];
 }
 
 macro_rules! address {
-    ($bytes:literal, $key:ident, $words_of_v6:expr) => {
+    ($bytes:literal, $key:ident, $multicast:literal, $words_of_v6:expr) => {
         impl Address for [u8; $bytes] {
             type Key = $key;
 
@@ -87,9 +89,14 @@ macro_rules! address {
             }
 
             #[inline(always)]
-            fn fold(key: &$key) -> u32 {
-                let words: [u32; $bytes / 4] = bytemuck::must_cast(key.vip);
+            fn fold(self) -> u32 {
+                let words: [u32; $bytes / 4] = bytemuck::must_cast(self);
                 vip_filter::fold(words)
+            }
+
+            #[inline(always)]
+            fn is_multicast(self) -> bool {
+                self[0] & $multicast == $multicast
             }
 
             #[inline(always)]
@@ -102,5 +109,10 @@ macro_rules! address {
 }
 
 // In words: bytes would be cleared by a call first, which takes as long as a look-up.
-address!(4, ConnectionKey, |[word]: [u32; 1]| [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), word]);
-address!(16, ConnectionKeyV6, |words| words);
+address!(4, ConnectionKey, 0xe0, |[word]: [u32; 1]| [
+    0,
+    0,
+    u32::from_ne_bytes([0, 0, 0xff, 0xff]),
+    word
+]);
+address!(16, ConnectionKeyV6, 0xff, |words| words);

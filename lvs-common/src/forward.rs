@@ -234,26 +234,35 @@ where
     }
 }
 
-/// [`run`] for TCP and UDP of an address family; `None` if it is a matter for [`control`].
+/// [`run`] for TCP and UDP of an address family, and for what is for no VIP; `None` if it is a matter for
+/// [`control`].
 #[inline(always)]
 pub fn flow<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Family>(
     frame: &mut F,
     header: ethernet::Header,
     tables: &T,
 ) -> Option<Verdict> {
-    let target = flow_packet(frame, header)?.and_then(|packet: FlowPacket<A>| {
+    let target = flow_packet(frame, header, tables)?.and_then(|packet: FlowPacket<A>| {
         let settings = tables.settings().ok_or(Fate::PassedInactive)?;
         flow::forward(&packet, tables, settings)
     });
     Some(send(frame, header, target, tables))
 }
 
-/// Reads a packet of a flow; `None` if it is a matter for [`control`].
+/// Reads a packet of a flow; `None` if it is a matter for [`control`]. What is for no VIP is not read, whatever it
+/// is; but who asks for a VIP may ask many.
 #[inline(always)]
-fn flow_packet<F: Frame + ?Sized, A: Family>(
+fn flow_packet<F: Frame + ?Sized, T: Tables, A: Family>(
     frame: &F,
     header: ethernet::Header,
+    tables: &T,
 ) -> Option<Result<FlowPacket<A>, Fate>> {
+    if let Some(receiver) = A::read(frame, header.payload + A::RECEIVER)
+        && !receiver.is_multicast()
+        && !tables.marks(receiver.fold()).may_be_vip()
+    {
+        return Some(Err(Fate::PassedNoVip));
+    }
     match A::header(frame, header.payload) {
         Ok(ip) if ip.is_control() => None,
         Ok(ip) => Some(packet::parse_flow(frame, &ip)),
@@ -354,6 +363,7 @@ pub fn verdict(fate: Fate) -> Verdict {
         Fate::PassedOtherEthertype
         | Fate::PassedMalformed
         | Fate::PassedOtherProtocol
+        | Fate::PassedNoVip
         | Fate::PassedNoService
         | Fate::PassedFragment
         | Fate::PassedIcmp

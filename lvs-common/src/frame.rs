@@ -14,8 +14,13 @@ pub trait Frame {
     /// Writes `bytes` at `offset`, or nothing and `None` if the frame ends before.
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()>;
 
-    /// Writes words, each as it lies in memory, at `offset`, or nothing and `None` as above.
-    fn write_words<const N: usize>(&mut self, offset: usize, words: [u32; N]) -> Option<()>;
+    /// Replaces the words at `offset`, each as it lies in memory, by what `with` makes of them, if it makes anything,
+    /// and says whether it did; `None` as above.
+    fn replace_words<const N: usize>(
+        &mut self,
+        offset: usize,
+        with: impl FnOnce([u32; N]) -> Option<[u32; N]>,
+    ) -> Option<bool>;
 
     /// Whether the whole frame has so many bytes.
     fn holds(&self, bytes: usize) -> bool;

@@ -23,6 +23,8 @@ use transport::Segment;
 pub trait Family: Address {
     /// The protocol number of its ICMP.
     const ICMP: u8;
+    /// Where the receiver's address is in its IP header.
+    const RECEIVER: usize;
 
     /// Reads the IP header at `offset`.
     ///
@@ -194,9 +196,10 @@ pub fn parse_control<F: Frame + ?Sized, A: Family>(
 }
 
 macro_rules! family {
-    ($bytes:literal, [$($word:ident),+], $icmp:expr, $header:path, $parse_icmp:path, $answer_echo:path) => {
+    ($bytes:literal, [$($word:ident),+], $receiver:literal, $icmp:expr, $header:path, $parse_icmp:path, $answer_echo:path) => {
         impl Family for [u8; $bytes] {
             const ICMP: u8 = $icmp;
+            const RECEIVER: usize = $receiver;
 
             #[inline(always)]
             fn header<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<IpHeader<Self>, Fate> {
@@ -240,8 +243,16 @@ macro_rules! family {
     };
 }
 
-family!(4, [a, b], icmp::V4, ipv4::parse, icmp::parse_v4, icmp::answer_echo_v4);
-family!(16, [a, b, c, d, e, f, g, h], icmp::V6, ipv6::parse, icmp::parse_v6, icmp::answer_echo_v6);
+family!(4, [a, b], 16, icmp::V4, ipv4::parse, icmp::parse_v4, icmp::answer_echo_v4);
+family!(
+    16,
+    [a, b, c, d, e, f, g, h],
+    24,
+    icmp::V6,
+    ipv6::parse,
+    icmp::parse_v6,
+    icmp::answer_echo_v6
+);
 
 /// The flow that an ICMP error is about: the quoted packet went the other way, from the VIP.
 #[inline(always)]

@@ -138,15 +138,22 @@ impl Frame for XdpFrame<'_> {
     }
 
     #[inline(always)]
-    fn write_words<const N: usize>(&mut self, offset: usize, words: [u32; N]) -> Option<()> {
-        let to = self.at(offset, 4 * N)?;
+    fn replace_words<const N: usize>(
+        &mut self,
+        offset: usize,
+        with: impl FnOnce([u32; N]) -> Option<[u32; N]>,
+    ) -> Option<bool> {
+        let place = self.at(offset, 4 * N)?;
+        // SAFETY: `at` has found as many bytes there.
+        let old = core::array::from_fn(|at| unsafe { load_u32(place.add(4 * at)) });
+        let Some(words) = with(old) else { return Some(false) };
         let mut at = 0;
         while at < N {
-            // SAFETY: `at` has found as many bytes at `to`; the frame is ours alone.
-            unsafe { store_u32(to.add(4 * at), words[at]) };
+            // SAFETY: as above; the frame is ours alone.
+            unsafe { store_u32(place.add(4 * at), words[at]) };
             at += 1;
         }
-        Some(())
+        Some(true)
     }
 
     #[inline(always)]

@@ -40,6 +40,7 @@ pub(crate) fn tell(context: &XdpContext, fate: Fate) {
         Fate::PassedOtherEthertype
         | Fate::PassedMalformed
         | Fate::PassedOtherProtocol
+        | Fate::PassedNoVip
         | Fate::PassedNoService
         | Fate::PassedFragment
         | Fate::PassedIcmp

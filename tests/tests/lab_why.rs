@@ -160,9 +160,11 @@ fn what_is_not_forwarded_has_a_reason() -> Result<()> {
     assert_eq!(said["unavailable"].as_array().map(Vec::len), Some(3), "{said:#}");
     let said = why(&lab, client(43_000), "10.77.0.101:80".parse()?, &[])?;
     assert_eq!((said["reason"].as_str(), name(&said)?), (Some("sorry_server"), "rs3"), "{said:#}");
-    for other in ["10.77.0.100:81", "10.77.0.3:80"] {
+    for (other, fate) in
+        [("10.77.0.100:81", "passed_no_service"), ("10.77.0.3:80", "passed_no_vip")]
+    {
         let said = why(&lab, client(43_000), other.parse()?, &[])?;
-        assert_eq!(said["fate"]["name"], "passed_no_service", "{said:#}");
+        assert_eq!(said["fate"]["name"], fate, "{said:#}");
         assert_eq!(said["service"], Value::Null, "{said:#}");
     }
     assert_eq!(lvsd.fate("dropped_no_real_server")?, 0, "nothing was dropped");

@@ -117,7 +117,7 @@ where
     }
 }
 
-/// [`explain`] for TCP and UDP of an address family; `None` if it is a matter for
+/// [`explain`] for TCP and UDP of an address family, and for what is for no VIP; `None` if it is a matter for
 /// [`control`](super::control).
 #[inline(always)]
 pub fn explain_flow<F: Frame + ?Sized, T: Peekable + FamilyTables<A>, A: Family>(
@@ -125,7 +125,7 @@ pub fn explain_flow<F: Frame + ?Sized, T: Peekable + FamilyTables<A>, A: Family>
     header: ethernet::Header,
     tables: &T,
 ) -> Option<Explanation> {
-    let packet = match flow_packet::<_, A>(frame, header)? {
+    let packet = match flow_packet::<_, _, A>(frame, header, tables)? {
         Ok(packet) => packet,
         Err(fate) => return Some(Explanation::of(fate)),
     };
@@ -138,7 +138,8 @@ pub fn explain_flow<F: Frame + ?Sized, T: Peekable + FamilyTables<A>, A: Family>
     let target = flow::forward(&packet, &peek, settings);
     let mut explanation = match target {
         Ok(target) => {
-            let fate = send::receiver(frame, target, &peek).err();
+            let receiver = send::receiver(target, &peek);
+            let fate = receiver.and_then(|it| send::check_loop(frame, it)).err();
             let explanation = fate.map_or(Explanation::zeroed(), Explanation::of);
             let Target { real_server, reason, .. } = target;
             Explanation { real_server, reason: reason.into(), ..explanation }

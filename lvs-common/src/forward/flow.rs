@@ -24,9 +24,9 @@ pub(super) fn forward<T: Tables + FamilyTables<A>, A: Address>(
     tables: &T,
     settings: &Settings,
 ) -> Result<Target, Fate> {
-    let marks = tables.marks(A::fold(&packet.flow.key));
+    let marks = tables.marks(A::vip(&packet.flow.key).fold());
     if !marks.may_be_vip() {
-        return Err(Fate::PassedNoService);
+        return Err(Fate::PassedNoVip);
     }
     let lookup = Lookup::new(&packet.flow, packet.segment, tables, settings);
     let choice = match lookup.find_at_once(Table::Established) {

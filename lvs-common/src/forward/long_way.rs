@@ -27,7 +27,7 @@ pub fn long_way<T: Tables + FamilyTables<A>, A: Address>(
     let Some(settings) = tables.settings() else {
         return Decided::fate(Fate::PassedInactive).to_word();
     };
-    let marks = tables.marks(A::fold(&flow.key));
+    let marks = tables.marks(A::vip(&flow.key).fold());
     if let Some(decided) = unrecorded::decide(flow, segment, marks, tables, settings) {
         return match check_active(tables, settings) {
             Ok(()) => {

@@ -16,8 +16,8 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     target: Target,
     tables: &T,
 ) -> Result<Verdict, Fate> {
-    let real_server = receiver(frame, target, tables)?;
-    address(frame, real_server).ok_or(Fate::PassedMalformed)?;
+    let real_server = receiver(target, tables)?;
+    address(frame, real_server)?;
     if real_server.vlan != SAME_VLAN {
         ethernet::retag(frame, header, real_server.vlan as u16).ok_or(Fate::DroppedNoRoom)?;
     }
@@ -25,10 +25,15 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     Ok(leave(real_server, tables))
 }
 
-/// Addresses the frame to a real server: this is all that direct routing changes.
+/// Addresses the frame to a real server, unless it has been there: this is all that direct routing changes.
 #[inline(always)]
-pub(super) fn address<F: Frame + ?Sized>(frame: &mut F, to: &RealServer) -> Option<()> {
-    frame.write_words(0, to.macs())
+pub(super) fn address<F: Frame + ?Sized>(frame: &mut F, to: &RealServer) -> Result<(), Fate> {
+    let readdress = |macs| if is_loop(macs, to) { None } else { Some(to.macs()) };
+    match frame.replace_words(0, readdress) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Fate::DroppedLoop),
+        None => Err(Fate::PassedMalformed),
+    }
 }
 
 /// How a frame leaves for a real server.
@@ -41,13 +46,9 @@ pub(super) fn leave<T: Tables>(to: &RealServer, tables: &T) -> Verdict {
     }
 }
 
-/// The real server that a frame goes to, if it can be sent there.
+/// The real server that a packet goes to, if it can be sent there.
 #[inline(always)]
-pub(super) fn receiver<'a, F: Frame + ?Sized, T: Tables>(
-    frame: &F,
-    target: Target,
-    tables: &'a T,
-) -> Result<&'a RealServer, Fate> {
+pub(super) fn receiver<T: Tables>(target: Target, tables: &T) -> Result<&RealServer, Fate> {
     let real_server = tables.real_server(target.real_server).ok_or(Fate::DroppedNoRealServer)?;
     match real_server.state {
         real_server_state::READY => {}
@@ -56,23 +57,26 @@ pub(super) fn receiver<'a, F: Frame + ?Sized, T: Tables>(
         real_server_state::NEIGHBOUR_UNKNOWN => return Err(Fate::DroppedNeighbourUnknown),
         _ => return Err(Fate::DroppedNoRealServer),
     }
-    check_loop(frame, real_server)?;
     Ok(real_server)
+}
+
+/// What [`address`] would come to.
+#[inline(always)]
+pub(super) fn check_loop<F: Frame + ?Sized>(frame: &F, to: &RealServer) -> Result<(), Fate> {
+    let macs = frame.read_words(0).ok_or(Fate::PassedMalformed)?;
+    if is_loop(macs, to) { Err(Fate::DroppedLoop) } else { Ok(()) }
 }
 
 /// A frame from the real server that it would go to has been there: the real server has no VIP, and
 /// its kernel has sent the packet on to who answers for it. A frame from this director has come
 /// back from another. Either would go round and round, so it ends here.
 #[inline(always)]
-pub(super) fn check_loop<F: Frame + ?Sized>(
-    frame: &F,
-    real_server: &RealServer,
-) -> Result<(), Fate> {
-    // The sender is the upper half of the first word, and the second. Nearly always another already where four
-    // bytes are compared.
-    let [first, second] = frame.read_words(4).ok_or(Fate::PassedMalformed)?.map(u32::from_le);
+fn is_loop([_, first, second]: [u32; 3], real_server: &RealServer) -> bool {
+    // The sender is the upper half of the second word of a frame, and the third. Nearly always another already where
+    // four bytes are compared.
+    let (first, second) = (u32::from_le(first), u32::from_le(second));
     let [its_first, middle, our_second] = real_server.macs().map(u32::from_le);
     let is_ours = second == our_second && first >> 16 == middle >> 16;
     let is_its = first >> 16 | second << 16 == its_first && second >> 16 == middle & 0xffff;
-    if is_ours || is_its { Err(Fate::DroppedLoop) } else { Ok(()) }
+    is_ours || is_its
 }

@@ -8,7 +8,7 @@ use super::{
     FamilyTables, Table, Tables, Target, Verdict, check_active,
     decided::Decided,
     flow, met,
-    send::{self, address, leave},
+    send::{address, leave},
     unrecorded,
 };
 use crate::{
@@ -32,9 +32,9 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     tables: &T,
 ) -> Option<Verdict> {
     let PlainPacket { flow, segment, bytes } = A::plain(frame)?;
-    let marks = tables.marks(A::fold(&flow.key));
+    let marks = tables.marks(A::vip(&flow.key).fold());
     if !marks.may_be_vip() {
-        return Some(met(Fate::PassedNoService, tables));
+        return Some(met(Fate::PassedNoVip, tables));
     }
     if let Some(decided) = goes_on_with(&flow, segment, marks, tables)
         && let Some(verdict) = go_on(frame, decided, bytes, tables)
@@ -60,8 +60,7 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     if to.state != real_server_state::READY || to.vlan != SAME_VLAN {
         return None;
     }
-    send::check_loop(frame, to).ok()?;
-    address(frame, to)?;
+    address(frame, to).ok()?;
     let connections = u64::from(decided.does_begin());
     let traffic = Traffic { connections, packets: 1, bytes: u64::from(bytes) };
     unrecorded::count(decided, tables);

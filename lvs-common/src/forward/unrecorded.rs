@@ -53,7 +53,7 @@ pub(super) fn count<T: Tables + FamilyTables<A>, A: Address>(decided: Decided, t
 /// none such.
 pub fn unrecorded<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T) -> u32 {
     let Some(settings) = tables.settings() else { return 0 };
-    let marks = tables.marks(A::fold(&flow.key));
+    let marks = tables.marks(A::vip(&flow.key).fold());
     let decided = decide(flow, Segment::Acknowledge, marks, tables, settings);
     decided.map_or(0, Decided::real_server)
 }

@@ -326,14 +326,20 @@ fn passed() -> Vec<Case> {
         (
             "another address",
             f::tcp_to([10, 77, 0, 3], 3003, SINGLE_PORT, SYN, b""),
-            Fate::PassedNoService,
+            Fate::PassedNoVip,
         ),
-        ("ping of the director", f::ping([10, 77, 0, 3]), Fate::PassedIcmp),
+        ("ping of the director", f::ping([10, 77, 0, 3]), Fate::PassedNoVip),
+        (
+            "ping of the director in a VLAN",
+            f::tagged(f::ping([10, 77, 0, 3]), 10),
+            Fate::PassedNoVip,
+        ),
+        ("multicast", f::tcp_to([224, 0, 0, 251], 3005, 80, SYN, b""), Fate::PassedNoVip),
         ("an unknown EtherType", f::patched(syn(), 12, &[0x88, 0xb5]), Fate::PassedOtherEthertype),
         (
             "a later fragment for another address",
             f::patched(f::tcp_to([10, 77, 0, 3], 3004, 80, SYN, b""), 20, &[0, 185]),
-            Fate::PassedFragment,
+            Fate::PassedNoVip,
         ),
         ("a frame that ends in its Ethernet header", truncated(syn(), 14), Fate::PassedMalformed),
         ("a frame that ends in its IPv4 header", truncated(syn(), 33), Fate::PassedMalformed),

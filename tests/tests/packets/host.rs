@@ -311,10 +311,14 @@ impl Frame for HostFrame<'_> {
         Some(())
     }
 
-    fn write_words<const N: usize>(&mut self, offset: usize, words: [u32; N]) -> Option<()> {
-        let bytes = self.0.get_mut(offset..)?;
-        *bytes.as_chunks_mut().0.first_chunk_mut::<N>()? = words.map(u32::to_ne_bytes);
-        Some(())
+    fn replace_words<const N: usize>(
+        &mut self,
+        offset: usize,
+        with: impl FnOnce([u32; N]) -> Option<[u32; N]>,
+    ) -> Option<bool> {
+        let words = with(self.read_words(offset)?);
+        let place = self.0.get_mut(offset..)?.as_chunks_mut().0.first_chunk_mut::<N>()?;
+        Some(words.map(|words| *place = words.map(u32::to_ne_bytes)).is_some())
     }
 
     fn holds(&self, bytes: usize) -> bool {
