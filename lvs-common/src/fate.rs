@@ -1,6 +1,7 @@
 //! The ends that a packet can meet when it is not forwarded, each with a counter of its own.
 //!
-//! A forwarded packet is counted with its real server ([`Traffic`](crate::abi::Traffic)); every other packet with exactly one [`Fate`].
+//! A forwarded packet is counted with its real server ([`Traffic`](crate::abi::Traffic)); every
+//! other packet with exactly one [`Fate`].
 
 macro_rules! fates {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -41,11 +42,11 @@ fates! {
     PassedMalformed = "passed_malformed",
     /// Passed to the kernel: neither TCP, UDP nor ICMP.
     PassedOtherProtocol = "passed_other_protocol",
-    /// Passed to the kernel: for no VIP, whatever it is.
+    /// Passed to the kernel: for no VIP.
     PassedNoVip = "passed_no_vip",
-    /// Passed to the kernel: TCP or UDP for a VIP, but for no virtual service.
+    /// Passed to the kernel: TCP or UDP for no virtual service, but for a VIP or what looks like one.
     PassedNoService = "passed_no_service",
-    /// Passed to the kernel: a fragment for no VIP.
+    /// Passed to the kernel: a fragment of ICMP.
     PassedFragment = "passed_fragment",
     /// Passed to the kernel: ICMP that is about no connection and asks no VIP.
     PassedIcmp = "passed_icmp",

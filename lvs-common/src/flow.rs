@@ -46,14 +46,14 @@ pub trait Address: Copy + Eq + core::fmt::Debug {
     fn hash(key: &Self::Key, secrets: &Secrets) -> Hash;
     /// In one word, which others may share.
     fn fold(self) -> u32;
-    /// Whether it is of several hosts.
-    fn is_multicast(self) -> bool;
+    /// Whether a packet to this address may ask for another: multicast of IPv6 (RFC 4861, section 4.3).
+    fn may_ask_for_another(self) -> bool;
     /// As an IPv6 address; IPv4 as `::ffff:a.b.c.d`.
     fn to_v6(self) -> [u8; 16];
 }
 
 macro_rules! address {
-    ($bytes:literal, $key:ident, $multicast:literal, $words_of_v6:expr) => {
+    ($bytes:literal, $key:ident, $words_of_v6:expr) => {
         impl Address for [u8; $bytes] {
             type Key = $key;
 
@@ -95,8 +95,8 @@ macro_rules! address {
             }
 
             #[inline(always)]
-            fn is_multicast(self) -> bool {
-                self[0] & $multicast == $multicast
+            fn may_ask_for_another(self) -> bool {
+                $bytes == 16 && self[0] == 0xff
             }
 
             #[inline(always)]
@@ -109,10 +109,5 @@ macro_rules! address {
 }
 
 // In words: bytes would be cleared by a call first, which takes as long as a look-up.
-address!(4, ConnectionKey, 0xe0, |[word]: [u32; 1]| [
-    0,
-    0,
-    u32::from_ne_bytes([0, 0, 0xff, 0xff]),
-    word
-]);
-address!(16, ConnectionKeyV6, 0xff, |words| words);
+address!(4, ConnectionKey, |[word]: [u32; 1]| [0, 0, u32::from_ne_bytes([0, 0, 0xff, 0xff]), word]);
+address!(16, ConnectionKeyV6, |words| words);

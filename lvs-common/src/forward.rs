@@ -250,7 +250,7 @@ pub fn flow<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Family>(
 }
 
 /// Reads a packet of a flow; `None` if it is a matter for [`control`]. What is for no VIP is not read, whatever it
-/// is; but who asks for a VIP may ask many.
+/// is.
 #[inline(always)]
 fn flow_packet<F: Frame + ?Sized, T: Tables, A: Family>(
     frame: &F,
@@ -258,7 +258,7 @@ fn flow_packet<F: Frame + ?Sized, T: Tables, A: Family>(
     tables: &T,
 ) -> Option<Result<FlowPacket<A>, Fate>> {
     if let Some(receiver) = A::read(frame, header.payload + A::RECEIVER)
-        && !receiver.is_multicast()
+        && !receiver.may_ask_for_another()
         && !tables.marks(receiver.fold()).may_be_vip()
     {
         return Some(Err(Fate::PassedNoVip));

@@ -61,7 +61,7 @@ maps! {
     INTERFACES = "INTERFACES",
     /// The interfaces that frames may leave by.
     DEVICES = "DEVICES",
-    /// Service id to [`Traffic`](crate::abi::Traffic): what has gone through it besides that of its real servers.
+    /// Service id to [`Traffic`](crate::abi::Traffic): what went to real servers that it has no more. lvsd's alone.
     PAST_TRAFFIC = "PAST_TRAFFIC",
     /// Index of a real server to [`Traffic`](crate::abi::Traffic), for each CPU.
     REAL_SERVER_TRAFFIC = "RS_TRAFFIC",

@@ -10,7 +10,7 @@
 use crate::limits;
 
 /// What the filter says of an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Marks(u32);
 
 impl Marks {
@@ -19,7 +19,7 @@ impl Marks {
     /// The bit of those that may have services that remember nothing.
     pub const STATELESS: u32 = 2;
 
-    /// These bits.
+    /// These bits, whatever is above them.
     #[inline(always)]
     #[must_use]
     pub const fn new(bits: u32) -> Self {

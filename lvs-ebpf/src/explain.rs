@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// [`forward::explain`], with a function for each case. It writes the explanation at the start of the
-/// frame; `XDP_ABORTED` for a frame that is of no flow.
+/// frame; `XDP_ABORTED` for one of which there is none.
 #[xdp]
 pub(crate) fn lvs_explain(context: XdpContext) -> u32 {
     let frame = XdpFrame::new(&context, Length::Linear);

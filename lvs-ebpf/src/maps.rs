@@ -86,7 +86,7 @@ static BEGUN: PerCpuArray<Begun, 2> = PerCpuArray::new();
 static INTERFACES: HashMap<u32, Interface, { limits::INTERFACES }, REPLACED_WHOLE> = HashMap::new();
 #[btf_map]
 static DEVICES: DevMapHash<{ limits::INTERFACES }> = DevMapHash::new();
-// lvsd's own: what has gone through a service besides what stands in RS_TRAFFIC.
+// Here so that it is made with the others: it is lvsd's alone.
 #[btf_map]
 static PAST_TRAFFIC: Array<Traffic, { limits::SERVICES }> = Array::new();
 #[btf_map]

@@ -96,8 +96,7 @@ pub struct Neighbour {
 pub struct ServiceTraffic {
     /// All of it, since its place was given to it.
     pub all: Traffic,
-    /// Of it, what went to the real servers that it has, and to those whose places are vacant: by index, since the
-    /// place was given to it.
+    /// Of it, what went to each real server that it has, by index, since the place was given to it.
     pub real_servers: BTreeMap<u32, Traffic>,
 }
 

@@ -57,6 +57,7 @@ pub const fn lasting(segment: Segment) -> u32 {
 
 /// [`lasting`] of every segment, eight bits each: to find it out takes a packet forty instructions.
 const LASTING: u64 = {
+    assert!(COUNT < 8, "states are numbered from 1, and have a bit each");
     const ALL: [Segment; 5] =
         [Segment::Syn, Segment::Finish, Segment::Reset, Segment::Acknowledge, Segment::Datagram];
     let (mut word, mut at) = (0, 0);
@@ -115,5 +116,22 @@ pub const fn name(state: u8) -> &'static str {
         CLOSED => "CLOSE",
         DATAGRAM | DATAGRAMS => "UDP",
         _ => "NONE",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_what_a_segment_leaves_as_it_is() {
+        for number in 0..=Segment::Datagram as u32 {
+            let segment = Segment::from_number(number);
+            for state in 1..=COUNT as u8 {
+                let is_its = is_udp(state) == (segment == Segment::Datagram);
+                let lasts = is_its && after(state, segment) == state;
+                assert_eq!(lasting(segment) >> state & 1 != 0, lasts, "{segment:?}, {state}");
+            }
+        }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn echo<F: Frame + ?Sized, T: Tables, A: Family>(
     settings: &Settings,
 ) -> Fate {
     if !tables.is_vip(&echo.target.to_v6()) {
-        return Fate::PassedIcmp;
+        return Fate::PassedNoVip;
     }
     let mac = match answering_mac(tables, settings) {
         Ok(mac) => mac,

@@ -100,7 +100,7 @@ impl Explanation {
     }
 }
 
-/// What would become of a frame; `None` if it is not of a flow. All is decided as ever; only that a
+/// What would become of a frame; `None` if it is for a VIP, or may be, and not of a flow. All is decided as ever; only that a
 /// VLAN tag has no room in the frame shows when it is written.
 ///
 /// As with [`run`](super::run), the program itself has a function for each case.

@@ -99,7 +99,7 @@ pub(super) fn follow<T: Tables, A: Address>(
         protocol: u32::from(fragment.protocol),
     };
     if !tables.is_vip(&key.destination) {
-        return Err(Fate::PassedFragment);
+        return Err(Fate::PassedNoVip);
     }
     check_active(tables, settings)?;
     let real_server = tables.fragment(&key).ok_or(Fate::DroppedFragment)?;

@@ -23,7 +23,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use lvs_common::{
-    abi::{self, Settings, Traffic},
+    abi::{self, Settings, Traffic, real_server_state},
     fate::Fate,
     limits, names,
 };
@@ -37,7 +37,7 @@ pub use pins::{DetachError, detach_all};
 pub use sizes::Sizes;
 pub use told::{Change, Ring, Templates, Told};
 
-use load::{first_settings, load_program, program, read_clock, share, take};
+use load::{first_settings, id, load_program, program, read_clock, share, take};
 use pins::{Found, Pins};
 use service_copies::ServiceCopies;
 use traffic::Counters;
@@ -75,6 +75,8 @@ pub struct BpfDataplane {
     interfaces: HashMap<MapData, u32, Abi<abi::Interface>>,
     devices: DevMapHash<MapData>,
     counters: Counters,
+    /// The kernel's number of the map that the program does not use.
+    past_traffic: u32,
     fates: PerCpuArray<MapData, u64>,
     begun: PerCpuArray<MapData, Abi<abi::Begun>>,
     shared: Arc<SharedMaps>,
@@ -179,11 +181,14 @@ impl BpfDataplane {
         vip_filter.restore()?;
         let real_servers: Array<_, Abi<abi::RealServer>> = take(&mut ebpf, names::REAL_SERVERS)?;
         let traffic = take(&mut ebpf, names::REAL_SERVER_TRAFFIC)?;
+        let past_traffic = id(&ebpf, names::PAST_TRAFFIC)?;
         let mut counters = Counters::new(traffic, take(&mut ebpf, names::PAST_TRAFFIC)?);
         if takes_over {
-            for (index, found) in (0..).zip(real_servers.iter()) {
-                let Abi(found) = found?;
-                counters.hold(index, &found);
+            for index in 1..sizes.real_servers {
+                let Abi(found) = real_servers.get(&index, 0)?;
+                if found.state != real_server_state::VACANT {
+                    counters.hold(index, found.service);
+                }
             }
         }
         Ok(Self {
@@ -200,6 +205,7 @@ impl BpfDataplane {
             interfaces: take(&mut ebpf, names::INTERFACES)?,
             devices: take(&mut ebpf, names::DEVICES)?,
             counters,
+            past_traffic,
             fates: take(&mut ebpf, names::FATES)?,
             begun: take(&mut ebpf, names::BEGUN)?,
             shared,

@@ -38,7 +38,7 @@ pub struct Limits {
 pub enum MapWrite {
     SetInterface(u32, abi::Interface),
     RemoveInterface(u32),
-    /// A real server, whose counters start at zero if its place was vacant.
+    /// A real server, whose counters start at zero if its place was vacant, or another's.
     SetRealServer {
         index: u32,
         real_server: abi::RealServer,
@@ -49,7 +49,7 @@ pub enum MapWrite {
     /// The slots of a service, by the index of the first. No packet reads them until the service
     /// points to them.
     SetSlots(u32, Vec<u32>),
-    /// A service, whose counters start at zero if it is new.
+    /// A service, whose counters start at zero if it is new, or has another id.
     SetService {
         key: abi::ServiceKey,
         service: abi::Service,
@@ -133,7 +133,9 @@ pub fn plan(wanted: &Tables, actual: &Tables) -> Vec<MapWrite> {
         writes.push(MapWrite::SetInterface(index, interface));
     }
     for (&index, &real_server) in changed(&wanted.real_servers, &actual.real_servers) {
-        let new = !actual.real_servers.contains_key(&index);
+        let new = actual.real_servers.get(&index).is_none_or(|it| {
+            (it.service, it.address) != (real_server.service, real_server.address)
+        });
         writes.push(MapWrite::SetRealServer { index, real_server, new });
     }
     for (&index, &limits) in changed(&wanted.limits, &actual.limits) {
@@ -143,7 +145,7 @@ pub fn plan(wanted: &Tables, actual: &Tables) -> Vec<MapWrite> {
         writes.push(MapWrite::SetSlots(first, slots.clone()));
     }
     for (&key, &service) in changed(&wanted.services, &actual.services) {
-        let new = !actual.services.contains_key(&key);
+        let new = actual.services.get(&key).is_none_or(|it| it.id != service.id);
         writes.push(MapWrite::SetService { key, service, new });
     }
     for (&address, &vip) in changed(&wanted.vips, &actual.vips) {

@@ -334,6 +334,7 @@ fn passed() -> Vec<Case> {
             f::tagged(f::ping([10, 77, 0, 3]), 10),
             Fate::PassedNoVip,
         ),
+        ("ping of all hosts", f::ping([224, 0, 0, 1]), Fate::PassedNoVip),
         ("multicast", f::tcp_to([224, 0, 0, 251], 3005, 80, SYN, b""), Fate::PassedNoVip),
         ("an unknown EtherType", f::patched(syn(), 12, &[0x88, 0xb5]), Fate::PassedOtherEthertype),
         (

@@ -33,7 +33,7 @@ fn begins(explained: &Explanation) -> Option<bool> {
     }
 }
 
-/// Compares an explanation with what is expected of the case. Packets of no flow have none.
+/// Compares an explanation with what is expected of the case. Packets for a VIP and of no flow have none.
 pub fn check(case: &Case, explained: Option<Explanation>) {
     let name = case.name;
     match (explained, &case.expected) {
@@ -51,8 +51,12 @@ pub fn check(case: &Case, explained: Option<Explanation>) {
             assert_eq!(*connections, 0, "{name}: it begins a connection, so it is of a flow");
         }
         (None, Expected::Passed(fate) | Expected::Dropped(fate)) => {
-            let of_flows =
-                [Fate::PassedNoService, Fate::DroppedNoRealServer, Fate::DroppedNeighbourUnknown];
+            let of_flows = [
+                Fate::PassedNoVip,
+                Fate::PassedNoService,
+                Fate::DroppedNoRealServer,
+                Fate::DroppedNeighbourUnknown,
+            ];
             assert!(!of_flows.contains(fate), "{name}: no explanation");
         }
         (None, Expected::Answered(..)) => {}

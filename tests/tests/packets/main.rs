@@ -43,7 +43,7 @@ enum Lease {
 trait Runner {
     /// Runs one frame; it comes back as it is left.
     fn run(&mut self, frame: &mut Vec<u8>) -> Verdict;
-    /// What it would do with a frame; `None` if that is of no flow.
+    /// What it would do with a frame; `None` if that is for a VIP, and of no flow.
     fn explain(&mut self, frame: &[u8]) -> Option<Explanation>;
     /// Gives it a lease.
     fn lease(&mut self, lease: Lease);

@@ -10,8 +10,8 @@ use super::{BpfDataplane, load::program};
 const PASS: u32 = 2;
 
 impl BpfDataplane {
-    /// What the program would do with a frame now; `None` if it is not of a flow, or so short that
-    /// there is no room for an answer. Nothing changes by it.
+    /// What the program would do with a frame now; `None` if it is for a VIP and not of a flow, or so short
+    /// that there is no room for an answer. Nothing changes by it.
     ///
     /// The program that tells is loaded when it is asked for the first time, so that starting does
     /// not take longer for who never asks.

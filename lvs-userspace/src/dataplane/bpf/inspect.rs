@@ -43,7 +43,8 @@ impl BpfDataplane {
     #[must_use]
     pub fn pin_faults(&self, attached: &[(u32, AttachedAs)]) -> Vec<PinFault> {
         let Some(info) = self.program_info() else { return Vec::new() };
-        let used = info.map_ids().ok().flatten().unwrap_or_default();
+        let mut used = info.map_ids().ok().flatten().unwrap_or_default();
+        used.push(self.past_traffic);
         let pins = &self.pins;
         let maps = names::MAPS.iter().map(|name| {
             let path = pins.path(name);

@@ -9,7 +9,7 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{Map, MapError},
+    maps::{Map, MapData, MapError},
     programs::{TestRun as _, TestRunOptions, Xdp},
 };
 use lvs_common::{
@@ -147,12 +147,21 @@ pub(super) fn take<M: TryFrom<Map, Error = MapError>>(
     Ok(M::try_from(map)?)
 }
 
+/// The kernel's number of a map.
+pub(super) fn id(ebpf: &Ebpf, name: &str) -> anyhow::Result<u32> {
+    Ok(array(ebpf, name)?.info()?.id())
+}
+
 pub(super) fn share<T: Shared>(
     ebpf: &Ebpf,
     name: &str,
     length: usize,
 ) -> anyhow::Result<SharedArray<T>> {
+    Ok(SharedArray::map(array(ebpf, name)?.fd(), length)?)
+}
+
+fn array<'a>(ebpf: &'a Ebpf, name: &str) -> anyhow::Result<&'a MapData> {
     let map = ebpf.map(name).ok_or_else(|| anyhow::anyhow!("it has no map {name}"))?;
     let Map::Array(data) = map else { anyhow::bail!("the map {name} is no array") };
-    Ok(SharedArray::map(data.fd(), length)?)
+    Ok(data)
 }

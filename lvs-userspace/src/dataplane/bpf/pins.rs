@@ -22,6 +22,8 @@ use super::{Abi, links::AttachedAs, sizes::Sizes};
 
 /// The name of the program's file.
 const PROGRAM: &str = "program";
+/// What the names of the links' files begin with.
+const LINK: &str = "link_";
 
 /// What was pinned before.
 pub(super) enum Found {
@@ -68,7 +70,7 @@ impl Pins {
     }
 
     pub(super) fn link_path(&self, interface: u32, attached_as: AttachedAs) -> PathBuf {
-        self.path(&format!("link_{interface}_{}", attached_as.name()))
+        self.path(&format!("{LINK}{interface}_{}", attached_as.name()))
     }
 
     pub(super) fn program_path(&self) -> PathBuf {
@@ -106,7 +108,7 @@ impl Pins {
         let files = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         files.filter_map(|file| {
             let name = file.file_name().into_string().ok()?;
-            let (index, mode) = name.strip_prefix("link_")?.split_once('_')?;
+            let (index, mode) = name.strip_prefix(LINK)?.split_once('_')?;
             let modes = [AttachedAs::Native, AttachedAs::Generic];
             Some(PinnedAt {
                 interface: index.parse().ok()?,
@@ -116,14 +118,15 @@ impl Pins {
         })
     }
 
-    /// Forgets the maps, which stay as long as a program uses them.
+    /// Forgets the maps, which stay as long as a program uses them; those of another layout, too.
     pub(super) fn remove_maps(&mut self) -> io::Result<()> {
-        names::MAPS.iter().try_for_each(|name| remove(&self.path(name)))
+        names::MAPS.iter().try_for_each(|name| remove(&self.path(name)))?;
+        self.remove_others(|name| name != PROGRAM && !name.starts_with(LINK))
     }
 
     /// Forgets what an earlier build may have pinned under names of its own. The root of a BPF file system
     /// is everybody's: there, only what is known to be ours goes.
-    fn remove_others(&self) -> io::Result<()> {
+    fn remove_others(&self, is_meant: impl Fn(&str) -> bool) -> io::Result<()> {
         let device = |path: &Path| fs::metadata(path).map(|it| it.dev());
         let is_root = match self.directory.parent() {
             Some(parent) => device(parent)? != device(&self.directory)?,
@@ -134,7 +137,8 @@ impl Pins {
         }
         for file in fs::read_dir(&self.directory)? {
             let file = file?;
-            if !file.file_type()?.is_dir() {
+            let is_meant = file.file_name().to_str().is_none_or(&is_meant);
+            if is_meant && !file.file_type()?.is_dir() {
                 remove(&file.path())?;
             }
         }
@@ -154,7 +158,7 @@ impl Pins {
         }
         remove(&self.program_path())?;
         self.remove_maps()?;
-        self.remove_others()?;
+        self.remove_others(|_| true)?;
         // It stays if somebody else has something in it.
         if let Err(error) = fs::remove_dir(&self.directory) {
             debug!(directory = %self.directory.display(), %error, "the directory of the pins stays");

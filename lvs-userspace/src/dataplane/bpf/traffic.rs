@@ -1,7 +1,8 @@
 //! What went to the real servers, as the program counts it, and through the services, which is the sum of that.
 //!
-//! A service goes on counting what went to a real server that it has no more. Until the place of that one is given
-//! to another, it stands there; then it is added to what the service has in `PAST_TRAFFIC`.
+//! A service goes on counting what went to a real server that it has no more: that is added to what the service has
+//! in `PAST_TRAFFIC`, which is lvsd's alone. A packet that is on its way in that moment is not; and if lvsd is killed
+//! in it, what went to this real server is counted twice, or not at all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +13,7 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, PerCpuValues},
     util::nr_cpus,
 };
-use lvs_common::abi::{RealServer, Traffic};
+use lvs_common::abi::Traffic;
 
 use super::Abi;
 use crate::dataplane::ServiceTraffic;
@@ -32,39 +33,41 @@ impl Counters {
         Self { real_servers, past, owners: Owners::default() }
     }
 
-    /// What stands at a place when this lvsd begins, vacant or not.
-    pub(super) fn hold(&mut self, index: u32, found: &RealServer) {
-        if found.address != [0; 16] {
-            self.owners.give(index, found.service);
-        }
+    /// A real server of this service has the place when this lvsd begins.
+    pub(super) fn hold(&mut self, index: u32, service: u32) {
+        self.owners.give(index, service);
     }
 
-    /// A real server of this service has the place now; if it is new there, its counters start at zero.
-    pub(super) fn give(&mut self, index: u32, service: u32, new: bool) -> io::Result<()> {
-        let before = self.owners.give(index, service);
-        if !new && before == Some(service) {
-            return Ok(());
-        }
-        let counted = self.of_real_server(index)?;
-        if let Some(before) = before {
-            self.add_past(before, counted)?;
-        }
-        if new { self.reset(index) } else { self.add_past(service, negative(counted)) }
+    /// A real server of this service has the place from now on, and its counters start at zero.
+    pub(super) fn give(&mut self, index: u32, service: u32) -> io::Result<()> {
+        self.leave(index)?;
+        let cpus = nr_cpus().map_err(|(_, error)| error)?;
+        let zeros = PerCpuValues::try_from(vec![Abi(Traffic::default()); cpus])?;
+        self.real_servers.set(index, zeros, 0).map_err(io::Error::other)?;
+        self.owners.give(index, service);
+        Ok(())
     }
 
-    /// The counters of a service start at zero.
+    /// The real server at a place is gone.
+    pub(super) fn leave(&mut self, index: u32) -> io::Result<()> {
+        if let Some(service) = self.owners.owner(index) {
+            let Abi(mut past) = self.past.get(&service, 0).map_err(io::Error::other)?;
+            past += self.of_real_server(index)?;
+            self.past.set(service, Abi(past), 0).map_err(io::Error::other)?;
+            self.owners.take(index);
+        }
+        Ok(())
+    }
+
+    /// A service is new: it has had no real servers but those that it has.
     pub(super) fn begin(&mut self, service: u32) -> io::Result<()> {
-        let mut counted = Traffic::default();
-        for index in self.owners.of(service) {
-            counted += self.of_real_server(index)?;
-        }
-        self.past.set(service, Abi(negative(counted)), 0).map_err(io::Error::other)
+        self.past.set(service, Abi(Traffic::default()), 0).map_err(io::Error::other)
     }
 
     pub(super) fn of_service(&self, service: u32) -> io::Result<ServiceTraffic> {
         let Abi(mut all) = self.past.get(&service, 0).map_err(io::Error::other)?;
         let mut real_servers = BTreeMap::new();
-        for index in self.owners.of(service) {
+        for index in self.owners.places(service) {
             let traffic = self.of_real_server(index)?;
             all += traffic;
             real_servers.insert(index, traffic);
@@ -79,50 +82,54 @@ impl Counters {
         }
         Ok(sum)
     }
-
-    fn add_past(&mut self, service: u32, traffic: Traffic) -> io::Result<()> {
-        let Abi(mut past) = self.past.get(&service, 0).map_err(io::Error::other)?;
-        past += traffic;
-        self.past.set(service, Abi(past), 0).map_err(io::Error::other)
-    }
-
-    fn reset(&mut self, index: u32) -> io::Result<()> {
-        let cpus = nr_cpus().map_err(|(_, error)| error)?;
-        let zeros = PerCpuValues::try_from(vec![Abi(Traffic::default()); cpus])?;
-        self.real_servers.set(index, zeros, 0).map_err(io::Error::other)
-    }
 }
 
-/// What takes this away when it is added.
-fn negative(traffic: Traffic) -> Traffic {
-    let Traffic { connections, packets, bytes } = traffic;
-    Traffic {
-        connections: connections.wrapping_neg(),
-        packets: packets.wrapping_neg(),
-        bytes: bytes.wrapping_neg(),
-    }
-}
-
-/// Which service each place is of, or was of last.
+/// Which service each place is of.
 #[derive(Default)]
 struct Owners {
     by_place: BTreeMap<u32, u32>,
-    places: BTreeSet<(u32, u32)>,
+    by_service: BTreeSet<(u32, u32)>,
 }
 
 impl Owners {
-    /// Gives a place to a service; says whose it was.
-    fn give(&mut self, index: u32, service: u32) -> Option<u32> {
-        let before = self.by_place.insert(index, service);
-        if let Some(before) = before {
-            self.places.remove(&(before, index));
-        }
-        self.places.insert((service, index));
-        before
+    fn owner(&self, index: u32) -> Option<u32> {
+        self.by_place.get(&index).copied()
     }
 
-    /// The places of a service.
-    fn of(&self, service: u32) -> impl Iterator<Item = u32> {
-        self.places.range((service, 0)..=(service, u32::MAX)).map(|&(_, index)| index)
+    fn give(&mut self, index: u32, service: u32) {
+        self.take(index);
+        self.by_place.insert(index, service);
+        self.by_service.insert((service, index));
+    }
+
+    fn take(&mut self, index: u32) {
+        if let Some(service) = self.by_place.remove(&index) {
+            self.by_service.remove(&(service, index));
+        }
+    }
+
+    fn places(&self, service: u32) -> impl Iterator<Item = u32> {
+        self.by_service.range((service, 0)..=(service, u32::MAX)).map(|&(_, index)| index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_of_one_service_at_a_time() {
+        let mut owners = Owners::default();
+        let places = |owners: &Owners, service| owners.places(service).collect::<Vec<_>>();
+        owners.give(7, 1);
+        owners.give(u32::MAX, 1);
+        owners.give(0, 2);
+        assert_eq!((places(&owners, 1), places(&owners, 2)), (vec![7, u32::MAX], vec![0]));
+        owners.give(7, 2);
+        assert_eq!((places(&owners, 1), places(&owners, 2)), (vec![u32::MAX], vec![0, 7]));
+        owners.take(0);
+        owners.take(0);
+        assert_eq!((owners.owner(0), owners.owner(7)), (None, Some(2)));
+        assert_eq!(places(&owners, 2), [7]);
     }
 }

@@ -25,8 +25,8 @@ impl BpfDataplane {
                 gone(self.devices.remove(*index))
             }
             MapWrite::SetRealServer { index, real_server, new } => {
-                self.counters.give(*index, real_server.service, *new)?;
                 if *new {
+                    self.counters.give(*index, real_server.service)?;
                     self.reset_load(*index);
                 }
                 self.real_servers.set(*index, Abi(*real_server), 0).map_err(io::Error::other)
@@ -36,7 +36,8 @@ impl BpfDataplane {
                 let Abi(last) = self.real_servers.get(index, 0).map_err(io::Error::other)?;
                 let vacant =
                     abi::RealServer { state: real_server_state::VACANT, weight: 0, ..last };
-                self.real_servers.set(*index, Abi(vacant), 0).map_err(io::Error::other)
+                self.real_servers.set(*index, Abi(vacant), 0).map_err(io::Error::other)?;
+                self.counters.leave(*index)
             }
             MapWrite::SetLimits(index, limits) => {
                 self.set_limits(*index, *limits);

@@ -9,7 +9,8 @@ use crate::{
         v6::{self, CLIENT, DIRECTOR},
     },
     world::{
-        DNS_V6, IN_VLAN_V6, SINGLE_PORT, SINGLE_V6, STICKY_PORT, STICKY_V6, VIP_V6, VLAN, VLAN_PORT,
+        DIRECTOR_MAC, DNS_V6, IN_VLAN_V6, SINGLE_PORT, SINGLE_V6, STICKY_PORT, STICKY_V6, VIP_V6,
+        VLAN, VLAN_PORT,
     },
 };
 
@@ -205,13 +206,18 @@ fn solicitations() -> Vec<Case> {
         case(
             "who has the IPv6 VIP, in a VLAN?",
             f::tagged(asked.clone(), 10),
-            answered(f::tagged(told, 10)),
+            answered(f::tagged(told.clone(), 10)),
         ),
         case("another host wants the VIP for itself", claim.clone(), answered(refused.clone())),
         case(
             "and wants it in two VLANs",
             f::tagged(f::tagged(claim, 10), 99),
             answered(f::tagged(f::tagged(refused, 10), 99)),
+        ),
+        case(
+            "is the IPv6 VIP still there?",
+            v6::solicitation_to((DIRECTOR_MAC, VIP_V6), CLIENT, VIP_V6, &v6::source_mac()),
+            answered(told.clone()),
         ),
         passed(
             "who has the director's own IPv6 address?",

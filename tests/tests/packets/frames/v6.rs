@@ -93,9 +93,18 @@ pub fn icmp_error(kind: u8, code: u8, protocol: u8, client_port: u16, port: u16)
 pub fn solicitation(sender: [u8; 16], target: [u8; 16], options: &[u8]) -> Vec<u8> {
     let [.., a, b, c] = target;
     let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c];
-    let builder = PacketBuilder::ethernet2(CLIENT_MAC, [0x33, 0x33, 0xff, a, b, c])
-        .ipv6(sender, group, 255)
-        .icmpv6_raw(135, 0, [0; 4]);
+    solicitation_to(([0x33, 0x33, 0xff, a, b, c], group), sender, target, options)
+}
+
+/// The same, sent to these addresses.
+pub fn solicitation_to(
+    (mac, to): ([u8; 6], [u8; 16]),
+    sender: [u8; 16],
+    target: [u8; 16],
+    options: &[u8],
+) -> Vec<u8> {
+    let builder =
+        PacketBuilder::ethernet2(CLIENT_MAC, mac).ipv6(sender, to, 255).icmpv6_raw(135, 0, [0; 4]);
     written(|bytes| builder.write(bytes, &[&target[..], options].concat()))
 }
 

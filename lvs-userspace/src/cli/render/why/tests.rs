@@ -127,7 +127,7 @@ fn a_packet_that_is_not_forwarded() {
         Why { fate: ended(Fate::PassedNoService), unavailable: vec![], ..nowhere() },
         expect![[r#"
             tcp 10.77.0.2:40000 -> 10.77.0.100:80
-            would be passed to the kernel: TCP or UDP for a VIP, but for no virtual service (passed_no_service)
+            would be passed to the kernel: TCP or UDP for no virtual service, but for a VIP or what looks like one (passed_no_service)
         "#]],
     );
     says(
