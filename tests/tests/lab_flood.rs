@@ -53,7 +53,9 @@ fn a_flood_of_syns_costs_no_connection() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let lab = Lab::up(Options::default())?;
     // The flood is of far more clients than there is room for.
-    let text = config(Host::Director, [1, 1, 1]).replace("size = 1024", "size = 2048");
+    let text = config(Host::Director, [1, 1, 1])
+        .replace("size = 1024", "size = 2048")
+        .replace("half_open = 16384", "half_open = 1024");
     let lvsd = lab.start_lvsd(Host::Director, &text)?;
     lvsd.wait_until_up()?;
     let mut connections = Vec::new();

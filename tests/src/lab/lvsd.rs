@@ -33,7 +33,8 @@ max_real_servers = 15
 
 [connections]
 size = 1024
-half_open = 1024
+# Room for all that begin when a client asks as fast as it can: else some are not recorded, as in a flood.
+half_open = 16384
 
 [[virtual_service]]
 address = "{VIP}"

@@ -44,11 +44,8 @@ impl PairConfig {
     #[must_use]
     pub fn text(&self, host: Host) -> String {
         let Self { keys, peers: [director, standby], more } = self;
-        // As many connections as a client that asks 200 times a second makes in five minutes, and room for
-        // all that begin when it asks as fast as it can: else some are not recorded, as in a flood.
-        let services = config_of_both(host)
-            .replace("size = 1024", "size = 65536")
-            .replace("half_open = 1024", "half_open = 16384");
+        // As many connections as a client that asks 200 times a second makes in five minutes.
+        let services = config_of_both(host).replace("size = 1024", "size = 65536");
         let mut text = format!("{services}\n[failover]\n{keys}");
         for (name, priority, peers) in [("director", 200, director), ("standby", 100, standby)] {
             text += &format!("\n[failover.node.{name}]\npriority = {priority}\n");
