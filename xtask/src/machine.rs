@@ -10,7 +10,7 @@ use crate::{
     bpf,
     plan::{Machine, TOOLS, VM_TOOLS},
     privilege, sh,
-    vm::Kernel,
+    vm::{Emulator, Kernel},
 };
 
 /// The LLVM of Debian that bpf-linker is built with.
@@ -39,6 +39,7 @@ pub(crate) fn look() -> Machine {
         bpffs: fs::read_to_string("/proc/self/mounts").is_ok_and(|mounts| has_bpffs(&mounts)),
         x86_64: cfg!(target_arch = "x86_64"),
         missing_vm_tools: missing(&VM_TOOLS),
+        emulator: Emulator::find().is_some(),
         kernels: Kernel::ALL.into_iter().filter(|kernel| kernel.is_there()).collect(),
     }
 }

@@ -25,13 +25,9 @@ pub(crate) const TOOLS: [(&str, &str); 13] = [
     ("tcpdump", "tcpdump"),
 ];
 
-/// A program that a virtual machine needs, in it or to run it, and the Debian package that has it.
-pub(crate) const VM_TOOLS: [(&str, &str); 4] = [
-    ("ipvsadm", "ipvsadm"),
-    ("modprobe", "kmod"),
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("setpriv", "util-linux"),
-];
+/// A program that a virtual machine needs, in it or to start it, and the Debian package that has it.
+pub(crate) const VM_TOOLS: [(&str, &str); 3] =
+    [("ipvsadm", "ipvsadm"), ("modprobe", "kmod"), ("setpriv", "util-linux")];
 
 /// Debian's Rust with `core` for BPF built already, and its clippy.
 const DEBIAN_RUST: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
@@ -74,6 +70,8 @@ pub(crate) struct Machine {
     pub(crate) x86_64: bool,
     /// Which of [`VM_TOOLS`] are not there.
     pub(crate) missing_vm_tools: BTreeSet<&'static str>,
+    /// Whether there is an emulator of virtual machines.
+    pub(crate) emulator: bool,
     /// Which kernels are there for virtual machines.
     pub(crate) kernels: BTreeSet<Kernel>,
 }
@@ -89,6 +87,8 @@ pub(crate) enum Step {
     Linker(Toolchain),
     /// Mount the BPF file system.
     Bpffs,
+    /// Download and unpack an emulator of virtual machines.
+    Emulator,
     /// Download and unpack this kernel for virtual machines.
     Kernel(Kernel),
 }
@@ -145,15 +145,20 @@ pub(crate) fn vm(machine: &Machine, kernel: Kernel) -> Result<Vec<Step>, Blocked
     }
     let is_there = machine.kernels.contains(&kernel);
     let packages: BTreeSet<_> = packages_of(&VM_TOOLS, &machine.missing_vm_tools).collect();
-    let is_complete = is_there && packages.is_empty();
+    let is_complete = is_there && machine.emulator && packages.is_empty();
     if !machine.apt && !is_complete {
+        let emulator = (!machine.emulator).then_some("QEMU for x86-64, with virtiofsd");
         let debian =
             (!is_there).then_some("a kernel (from Debian's packages: use a machine with apt-get)");
-        return Err(by_hand(machine.missing_vm_tools.iter().copied().chain(debian)));
+        let tools = machine.missing_vm_tools.iter().copied();
+        return Err(by_hand(tools.chain(emulator).chain(debian)));
     }
     let mut steps = Vec::new();
     if !packages.is_empty() {
         steps.push(Step::Packages(packages.into_iter().collect()));
+    }
+    if !machine.emulator {
+        steps.push(Step::Emulator);
     }
     if !is_there {
         steps.push(Step::Kernel(kernel));
@@ -216,7 +221,7 @@ impl Step {
     pub(crate) fn needs_root(&self) -> bool {
         match self {
             Self::Packages(_) | Self::Bpffs => true,
-            Self::Nightly | Self::Linker(_) | Self::Kernel(_) => false,
+            Self::Nightly | Self::Linker(_) | Self::Emulator | Self::Kernel(_) => false,
         }
     }
 }
@@ -230,6 +235,7 @@ impl Display for Step {
             Self::Nightly => f.write_str("install rustup's nightly with rust-src"),
             Self::Linker(_) => f.write_str("build and install bpf-linker (about a minute)"),
             Self::Bpffs => f.write_str("mount the BPF file system on /sys/fs/bpf"),
+            Self::Emulator => f.write_str("download Debian's QEMU for virtual machines"),
             Self::Kernel(kernel) => {
                 write!(f, "download Debian's Linux {} for virtual machines", kernel.name())
             }

@@ -8,7 +8,7 @@ use crate::{
     machine::{self, BPFFS, LLVM},
     plan::{self, Blocked, Machine, Plan, Step, Toolchain},
     privilege, sh,
-    vm::Kernel,
+    vm::{Emulator, Kernel},
 };
 
 /// The version of bpf-linker that is installed where there is none.
@@ -67,6 +67,7 @@ fn carry_out(step: &Step) -> Result<()> {
             let mut mount = privilege::command("mount", &[]);
             sh::run_aside(mount.args(["-t", "bpf", "bpf", BPFFS]))
         }
+        Step::Emulator => Emulator::fetch(),
         Step::Kernel(kernel) => kernel.fetch(),
     }
 }

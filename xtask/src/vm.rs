@@ -4,10 +4,12 @@
 //! machine's own root file system (through virtiofs), so that every program and what was built is
 //! there; its devices, processes, network, `/run` and `/tmp` are its own.
 
+mod emulator;
 mod guest;
 mod initramfs;
 mod kernel;
 mod machine;
+mod packages;
 
 use std::{
     env,
@@ -19,8 +21,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-pub(crate) use self::kernel::Kernel;
 use self::machine::Machine;
+pub(crate) use self::{emulator::Emulator, kernel::Kernel};
 use crate::{privilege, setup, sh, test};
 
 /// What to run, and on what.

@@ -113,11 +113,20 @@ fn step() -> impl Strategy<Value = Step> {
     // Few clients, so that they meet their connections again.
     let client = (0..3u8, 0..2u8).prop_map(|(net, host)| [11, 0, net, host]);
     let ports = (1..4u16, prop_oneof![6 => Just(80), 1 => Just(81), 1 => Just(53)]);
-    let packet =
-        (any::<bool>(), flags, client, ports).prop_map(|(tcp, flags, client, (from, to))| {
+    let receiver = prop_oneof![
+        12 => Just(world::VIP),
+        1 => Just([10, 77, 0, 3]),
+        1 => Just([224, 0, 0, 1]),
+    ];
+    // Those with a tag do not take the shortcut.
+    let tag = prop::option::weighted(0.2, Just(7));
+    let packet = (any::<bool>(), flags, client, ports, receiver, tag).prop_map(
+        |(tcp, flags, client, (from, to), receiver, tag)| {
             let frame = if tcp { f::tcp(from, to, flags) } else { f::udp(from, to, b"query") };
-            Step::Packet(f::patched(frame, 26, &client))
-        });
+            let frame = f::patched(f::patched(frame, 26, &client), 30, &receiver);
+            Step::Packet(tag.map_or(frame.clone(), |id| f::tagged(frame, id)))
+        },
+    );
     let states = [
         real_server_state::VACANT,
         real_server_state::READY,

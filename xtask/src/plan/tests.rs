@@ -17,6 +17,7 @@ fn fresh_debian() -> Machine {
         bpffs: false,
         x86_64: true,
         missing_vm_tools: VM_TOOLS.iter().map(|&(tool, _)| tool).collect(),
+        emulator: false,
         kernels: BTreeSet::new(),
     }
 }
@@ -134,11 +135,20 @@ fn a_machine_that_cannot_be_set_up_is_told_what_a_person_can_do() {
 #[test]
 fn a_virtual_machine_gets_what_it_lacks() {
     use Kernel::{V6_1, V6_12};
-    let ready =
-        Machine { missing_vm_tools: BTreeSet::new(), kernels: [V6_12].into(), ..complete() };
-    let all = Step::Packages(vec!["ipvsadm", "kmod", "qemu-system-x86", "util-linux"]);
+    let ready = Machine {
+        missing_vm_tools: BTreeSet::new(),
+        emulator: true,
+        kernels: [V6_12].into(),
+        ..complete()
+    };
+    let all = Step::Packages(vec!["ipvsadm", "kmod", "util-linux"]);
     let cases = [
-        ("nothing is there", complete(), vec![all, Step::Kernel(V6_12)]),
+        ("nothing is there", complete(), vec![all, Step::Emulator, Step::Kernel(V6_12)]),
+        (
+            "an emulator needs no root",
+            Machine { root: false, emulator: false, ..ready.clone() },
+            vec![Step::Emulator],
+        ),
         ("all is there", ready.clone(), vec![]),
         ("and then no apt-get is needed", Machine { apt: false, ..ready.clone() }, vec![]),
         (
@@ -160,7 +170,7 @@ fn a_virtual_machine_gets_what_it_lacks() {
         (
             Machine { apt: false, missing_vm_tools: ["modprobe"].into(), ..complete() },
             "this machine has no apt-get, so these must be installed by hand: modprobe, \
-             a kernel (from Debian's packages: use a machine with apt-get)",
+             QEMU for x86-64, with virtiofsd, a kernel (from Debian's packages: use a machine with apt-get)",
         ),
         (
             Machine { root: false, missing_vm_tools: ["ipvsadm"].into(), ..ready },

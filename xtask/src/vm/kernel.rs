@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::place;
-use crate::{privilege, sh};
+use super::{packages, place};
+use crate::sh;
 
 /// A program for the time before the root file system is there; it needs no libraries.
 const BUSYBOX: &str = "busybox-static";
@@ -69,12 +69,7 @@ impl Kernel {
 
     /// Downloads and unpacks it.
     pub(crate) fn fetch(self) -> Result<()> {
-        if self.download().is_err() {
-            // The lists of packages may name what is not to be had any more.
-            sh::run_aside(privilege::command("apt-get", &[]).args(["-q", "update"]))?;
-            self.download()?;
-        }
-        Ok(())
+        packages::with_new_lists(|| self.download())
     }
 
     fn download(self) -> Result<()> {
@@ -82,25 +77,10 @@ impl Kernel {
         let package = self.newest(&list).with_context(|| {
             format!("apt-cache knows no linux-image-{}*-cloud-amd64-unsigned", self.name())
         })?;
-        let new = place().join(format!("{}.new", self.name()));
-        if new.exists() {
-            fs::remove_dir_all(&new)?;
-        }
-        fs::create_dir_all(&new).with_context(|| format!("cannot create {}", new.display()))?;
-        let mut download = Command::new("apt-get");
-        sh::run_aside(download.args(["-q", "download", package, BUSYBOX]).current_dir(&new))?;
-        for file in fs::read_dir(&new)? {
-            let file = file?.path();
-            if file.extension().is_some_and(|it| it == "deb") {
-                sh::run_aside(Command::new("dpkg").arg("-x").arg(&file).arg(&new))?;
-                fs::remove_file(&file)?;
-            }
-        }
-        let mut depmod = Command::new(sh::find("depmod").context("there is no depmod")?);
-        sh::run_aside(depmod.arg("--basedir").arg(&new).arg(version(&new)?))?;
-        // By renaming, so that it is there whole or not at all.
-        fs::rename(&new, self.root())?;
-        Ok(())
+        packages::unpack(&[package, BUSYBOX], &self.root(), |new| {
+            let mut depmod = Command::new(sh::find("depmod").context("there is no depmod")?);
+            sh::run_aside(depmod.arg("--basedir").arg(new).arg(version(new)?))
+        })
     }
 
     /// The newest of a list of packages: a point release of this line, for virtual machines.

@@ -1,7 +1,6 @@
 //! A machine that is emulated by QEMU, and the file server behind its root file system.
 
 use std::{
-    ffi::OsStr,
     fs::{self, File},
     io::{self, Read as _, Write},
     os::{fd::OwnedFd, unix::net::UnixListener},
@@ -14,15 +13,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{Kernel, guest};
+use super::{Emulator, Kernel, guest};
 use crate::sh;
 
 /// What the guest calls its root file system.
 pub(super) const TAG: &str = "root";
-
-/// Where distributions put virtiofsd, which is not on `PATH`.
-const FILE_SERVERS: [&str; 3] =
-    ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd", "/usr/lib/virtiofsd"];
 
 /// Memory, in QEMU's words.
 const MEMORY: &str = "2G";
@@ -58,12 +53,11 @@ impl<'a> Machine<'a> {
     ) -> Result<Self> {
         // From here on a Ctrl-C must not end this before all that it starts has ended.
         ctrlc::set_handler(|| INTERRUPTED.store(true, Relaxed))?;
-        let server = FILE_SERVERS.into_iter().find(|path| Path::new(path).exists());
-        let server = server.context("there is no virtiofsd: install Debian's package virtiofsd")?;
+        let emulator = Emulator::find().context("there is no QEMU, or no virtiofsd")?;
         let socket = directory.join(SOCKET);
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("cannot make the socket {}", socket.display()))?;
-        let mut command = die_with_us(server);
+        let mut command = emulator.file_server()?;
         // The host's root can't always be pivoted away from. The socket is its stdin: of one that it
         // makes itself it would leave a file in /run.
         command.args(["--fd=0", "-o", "source=/", "-o", "sandbox=chroot", "-o", "cache=always"]);
@@ -71,7 +65,7 @@ impl<'a> Machine<'a> {
         command.stdin(OwnedFd::from(listener)).stdout(log.try_clone()?).stderr(log);
         let file_server = Process::start(&mut command)?;
         eprintln!("vm: boots Linux {} in QEMU", kernel.version()?);
-        let mut command = die_with_us("qemu-system-x86_64");
+        let mut command = emulator.qemu()?;
         command.args(arguments(&kernel.image()?, initramfs, steady)).current_dir(directory);
         let qemu = Process::start(command.stdin(Stdio::null()).stdout(io::stderr()))?;
         Ok(Self { directory, qemu, _file_server: file_server })
@@ -134,13 +128,6 @@ fn arguments(image: &Path, initramfs: &Path, steady: bool) -> Vec<String> {
     arguments.extend(files.map(str::to_owned));
     arguments.extend(["-append", append].map(str::to_owned));
     arguments
-}
-
-/// A program that is killed when this process is.
-fn die_with_us(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-    command
 }
 
 /// Killed when it is dropped.
