@@ -3,81 +3,83 @@
 
 use std::{
     env,
-    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::{packages, place};
 use crate::sh;
 
-/// The program that emulates a machine.
-const QEMU: &str = "qemu-system-x86_64";
-/// The package that has it.
-const PACKAGE: &str = "qemu-system-x86";
-/// Where distributions put virtiofsd, which is not on `PATH`.
+/// Where the program is that emulates a machine, if it is not on `PATH`.
+const QEMU: &str = "usr/bin/qemu-system-x86_64";
+/// Where distributions put virtiofsd, which is never on `PATH`.
 const FILE_SERVERS: [&str; 3] =
     ["usr/lib/qemu/virtiofsd", "usr/libexec/virtiofsd", "usr/lib/virtiofsd"];
 /// Where Debian puts libraries.
 const LIBRARIES: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
 
-/// Both programs.
-#[derive(Debug, PartialEq, Eq)]
+/// The package that has QEMU, and up to Debian 12 virtiofsd.
+const PACKAGE: &str = "qemu-system-x86";
+/// The package that has virtiofsd, where there is one.
+const FILE_SERVER_PACKAGE: &str = "virtiofsd";
+
+/// Where both programs are.
 pub(crate) struct Emulator {
     qemu: PathBuf,
     file_server: PathBuf,
-    /// Where libraries of theirs are that the machine does not have.
-    libraries: Option<OsString>,
 }
 
 impl Emulator {
-    /// The machine's own, or the one that was unpacked.
+    /// For each the machine's own, or the one that was unpacked.
     pub(crate) fn find() -> Option<Self> {
-        let file_server = |root: &Path| {
-            FILE_SERVERS.iter().map(|path| root.join(path)).find(|path| path.is_file())
+        let unpacked = root();
+        let first = |root: &Path, names: &[&str]| {
+            names.iter().map(|name| root.join(name)).find(|path| path.is_file())
         };
-        if let (Some(qemu), Some(file_server)) = (sh::find(QEMU), file_server(Path::new("/"))) {
-            return Some(Self { qemu, file_server, libraries: None });
-        }
-        let root = root();
-        let libraries = env::join_paths(LIBRARIES.map(|path| root.join(path))).ok()?;
-        let qemu = root.join("usr/bin").join(QEMU);
-        let qemu = qemu.is_file().then_some(qemu)?;
-        Some(Self { qemu, file_server: file_server(&root)?, libraries: Some(libraries) })
+        let find = |names| first(Path::new("/"), names).or_else(|| first(&unpacked, names));
+        Some(Self {
+            qemu: sh::find("qemu-system-x86_64").or_else(|| find(&[QEMU]))?,
+            file_server: find(&FILE_SERVERS)?,
+        })
     }
 
-    /// Downloads and unpacks it, with all that it depends on and the machine has not installed.
+    /// Downloads and unpacks them, with all that they depend on and the machine has not installed.
     pub(crate) fn fetch() -> Result<()> {
         packages::with_new_lists(|| {
+            let mut wanted = vec![PACKAGE];
+            if sh::succeeds(Command::new("apt-cache").args(["show", FILE_SERVER_PACKAGE])) {
+                wanted.push(FILE_SERVER_PACKAGE);
+            }
             let mut simulate = Command::new("apt-get");
-            simulate.args(["install", "--simulate", "--no-install-recommends", PACKAGE]);
+            simulate.args(["install", "--simulate", "--no-install-recommends"]).args(wanted);
             let plan = sh::output(simulate.env("LC_ALL", "C"))?;
             packages::unpack(&installed_by(&plan), &root(), |_| Ok(()))
         })?;
-        ensure!(Self::find().is_some(), "Debian's {PACKAGE} has not all that is needed");
-        Ok(())
+        let both = Self::find().map(|_| ());
+        both.with_context(|| format!("there is no virtiofsd in {PACKAGE}: install one by hand"))
     }
 
     pub(super) fn qemu(&self) -> Result<Command> {
-        self.command(&self.qemu)
+        command(&self.qemu)
     }
 
     pub(super) fn file_server(&self) -> Result<Command> {
-        self.command(&self.file_server)
+        command(&self.file_server)
     }
+}
 
-    /// One of them, killed when this process is.
-    fn command(&self, program: &Path) -> Result<Command> {
-        let setpriv = sh::find("setpriv").context("there is no setpriv")?;
-        let mut command = Command::new(setpriv);
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-        if let Some(libraries) = &self.libraries {
-            command.env("LD_LIBRARY_PATH", libraries);
-        }
-        Ok(command)
+/// A program that is killed when this process is, with the libraries that were unpacked with it.
+fn command(program: &Path) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    let root = root();
+    if program.starts_with(&root) {
+        let libraries = LIBRARIES.map(|path| root.join(path));
+        command.env("LD_LIBRARY_PATH", env::join_paths(libraries)?);
     }
+    Ok(command)
 }
 
 fn root() -> PathBuf {

@@ -53,7 +53,8 @@ impl<'a> Machine<'a> {
     ) -> Result<Self> {
         // From here on a Ctrl-C must not end this before all that it starts has ended.
         ctrlc::set_handler(|| INTERRUPTED.store(true, Relaxed))?;
-        let emulator = Emulator::find().context("there is no QEMU, or no virtiofsd")?;
+        let emulator =
+            Emulator::find().context("there is no QEMU, or no virtiofsd: install both")?;
         let socket = directory.join(SOCKET);
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("cannot make the socket {}", socket.display()))?;

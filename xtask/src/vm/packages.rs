@@ -19,8 +19,8 @@ pub(super) fn with_new_lists(download: impl Fn() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// Downloads packages and unpacks them into a new directory, on which `finish` has the last word. By renaming, so that
-/// it is there whole or not at all.
+/// Downloads packages and unpacks them into a directory, in the place of what it had. `finish` has the last word; by
+/// renaming, it is there whole or not at all.
 pub(super) fn unpack(
     packages: &[&str],
     directory: &Path,
@@ -29,9 +29,7 @@ pub(super) fn unpack(
     let mut new = directory.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    if new.exists() {
-        fs::remove_dir_all(&new)?;
-    }
+    remove(&new)?;
     fs::create_dir_all(&new).with_context(|| format!("cannot create {}", new.display()))?;
     let mut download = Command::new("apt-get");
     sh::run_aside(download.args(["-q", "download"]).args(packages).current_dir(&new))?;
@@ -43,6 +41,15 @@ pub(super) fn unpack(
         }
     }
     finish(&new)?;
+    remove(directory)?;
     fs::rename(&new, directory)?;
+    Ok(())
+}
+
+fn remove(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        let fail = || format!("cannot remove {}", directory.display());
+        fs::remove_dir_all(directory).with_context(fail)?;
+    }
     Ok(())
 }
