@@ -34,7 +34,7 @@ pub const CHANGES: usize = 1 << 20;
 pub const BEGINNINGS: usize = 1 << 18;
 /// Virtual IP addresses.
 pub const VIPS: usize = 16_384;
-/// Words of the filter of virtual IP addresses: 65,536 pairs of bits, a quarter of them set when there are most.
+/// Words of the filter of virtual IP addresses: 65,536 pairs of bits, one in five set when there are most.
 pub const VIP_FILTER: usize = 1 << 11;
 /// Interfaces that the program may be attached to.
 pub const INTERFACES: usize = 256;

@@ -120,12 +120,6 @@ pub trait Dataplane {
     /// What the kernel said.
     fn service_traffic(&self, id: u32) -> io::Result<ServiceTraffic>;
 
-    /// What went to a real server, since its place was given to it.
-    ///
-    /// # Errors
-    /// What the kernel said.
-    fn real_server_traffic(&self, index: u32) -> io::Result<Traffic>;
-
     /// How many packets met a fate.
     ///
     /// # Errors

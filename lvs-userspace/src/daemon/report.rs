@@ -67,7 +67,7 @@ fn service(
             State::Up | State::Drained | State::Quorum | State::NoQuorum => api::Health::Up,
             State::Checking | State::Down | State::Maintenance => api::Health::Down,
         };
-        Ok(api::RealServer {
+        api::RealServer {
             address: real_server.address,
             port: service.id.port,
             weight: real_server.weight.0.into(),
@@ -89,7 +89,7 @@ fn service(
             connections: traffic.connections,
             packets_in: traffic.packets,
             bytes_in: traffic.bytes,
-        })
+        }
     };
     Ok(api::Service {
         protocol: service.id.protocol,
@@ -103,7 +103,7 @@ fn service(
         connections: all.connections,
         packets_in: all.packets,
         bytes_in: all.bytes,
-        real_servers: service.real_servers.iter().map(real_server).collect::<io::Result<_>>()?,
+        real_servers: service.real_servers.iter().map(real_server).collect(),
     })
 }
 

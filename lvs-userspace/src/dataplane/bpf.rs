@@ -302,10 +302,6 @@ impl Dataplane for BpfDataplane {
         self.counters.of_service(id)
     }
 
-    fn real_server_traffic(&self, index: u32) -> io::Result<Traffic> {
-        self.counters.of_real_server(index)
-    }
-
     fn fate(&self, fate: Fate) -> io::Result<u64> {
         let values = self.fates.get(&fate.index(), 0).map_err(io::Error::other)?;
         Ok(values.iter().sum())
@@ -323,6 +319,14 @@ impl Dataplane for BpfDataplane {
 }
 
 impl BpfDataplane {
+    /// What went to a real server, since its place was given to it.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn real_server_traffic(&self, index: u32) -> io::Result<Traffic> {
+        self.counters.of_real_server(index)
+    }
+
     /// Has the program find these services, which are those of `SERVICES`, without a call. To be called again
     /// and again.
     pub fn copy_services(&mut self, services: &BTreeMap<abi::ServiceKey, abi::Service>) {

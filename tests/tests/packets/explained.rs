@@ -124,7 +124,10 @@ fn step() -> impl Strategy<Value = Step> {
         |(tcp, flags, client, (from, to), receiver, tag)| {
             let frame = if tcp { f::tcp(from, to, flags) } else { f::udp(from, to, b"query") };
             let frame = f::patched(f::patched(frame, 26, &client), 30, &receiver);
-            Step::Packet(tag.map_or(frame.clone(), |id| f::tagged(frame, id)))
+            Step::Packet(match tag {
+                Some(id) => f::tagged(frame, id),
+                None => frame,
+            })
         },
     );
     let states = [

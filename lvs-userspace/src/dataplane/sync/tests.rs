@@ -1,4 +1,4 @@
-use lvs_common::{abi::Traffic, fate::Fate};
+use lvs_common::fate::Fate;
 use proptest::prelude::*;
 
 use super::*;
@@ -41,10 +41,6 @@ impl Dataplane for Fake {
 
     fn service_traffic(&self, _: u32) -> io::Result<ServiceTraffic> {
         Ok(ServiceTraffic::default())
-    }
-
-    fn real_server_traffic(&self, _: u32) -> io::Result<Traffic> {
-        Ok(Traffic::default())
     }
 
     fn fate(&self, _: Fate) -> io::Result<u64> {
