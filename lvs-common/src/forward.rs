@@ -210,6 +210,7 @@ where
     let short = match ethernet::type_of_untagged(frame) {
         Some(ethernet::IPV4) => shortcut::<_, _, [u8; 4]>(frame, tables),
         Some(ethernet::IPV6) => shortcut::<_, _, [u8; 16]>(frame, tables),
+        Some(ethernet::ARP) => Some(not_ip(frame, tables)),
         Some(_) | None => None,
     };
     short.unwrap_or_else(|| whole_way(frame, tables))
@@ -257,9 +258,8 @@ fn flow_packet<F: Frame + ?Sized, T: Tables, A: Family>(
     header: ethernet::Header,
     tables: &T,
 ) -> Option<Result<FlowPacket<A>, Fate>> {
-    if let Some(receiver) = A::read(frame, header.payload + A::RECEIVER)
-        && !receiver.may_ask_for_another()
-        && !tables.marks(receiver.fold()).may_be_vip()
+    if let Some(marks) = receiver_marks::<_, _, A>(frame, header.payload, tables)
+        && !marks.may_be_vip()
     {
         return Some(Err(Fate::PassedNoVip));
     }
@@ -268,6 +268,18 @@ fn flow_packet<F: Frame + ?Sized, T: Tables, A: Family>(
         Ok(ip) => Some(packet::parse_flow(frame, &ip)),
         Err(fate) => Some(Err(fate)),
     }
+}
+
+/// What the filter says of the receiver of a packet whose IP header is at `offset`; `None` if the packet has to be read
+/// in any case, because it may ask for another.
+#[inline(always)]
+fn receiver_marks<F: Frame + ?Sized, T: Tables, A: Family>(
+    frame: &F,
+    offset: usize,
+    tables: &T,
+) -> Option<Marks> {
+    let receiver = A::read(frame, offset + A::RECEIVER)?;
+    (!receiver.may_ask_for_another()).then(|| tables.marks(receiver.fold()))
 }
 
 /// [`run`] for what else there is of an address family: ICMP, and fragments without ports.
@@ -339,6 +351,9 @@ fn arp<F: Frame + ?Sized, T: Tables>(
     tables: &T,
 ) -> Result<Fate, Fate> {
     let request = arp::parse(frame, header.payload)?;
+    if !tables.marks(request.target.fold()).may_be_vip() {
+        return Err(Fate::PassedArp);
+    }
     let settings = tables.settings().ok_or(Fate::PassedInactive)?;
     Ok(answer::arp(frame, &request, tables, settings))
 }

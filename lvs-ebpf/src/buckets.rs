@@ -130,6 +130,18 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
     }
 
     #[inline(always)]
+    fn likely_way(&self, tag: u8) -> usize {
+        // Arithmetic, because BPF has branches where others have conditional moves. A branch that is guessed wrong
+        // has the packets after this one wait for its cache line, too.
+        let differs = |way| {
+            let word = self.entry(way).to_word() ^ u64::from(tag) << 56;
+            opaque((word >> 56) as usize).wrapping_neg() >> 63
+        };
+        let (first, second) = (differs(0), differs(1));
+        first + (first & second)
+    }
+
+    #[inline(always)]
     fn has_key(&self, way: usize, key: &L::Key) -> bool {
         let ours = L::key(self.0.get(), way).cast::<u32>();
         // Read anew: the compiler would keep the words of the last look at it on the stack.

@@ -68,23 +68,38 @@ pub(crate) fn opaque(mut value: usize) -> usize {
     value
 }
 
-/// Goes through `N` bytes in words as long as may be, with constant offsets.
+/// Goes through `N` words; `$at` is where each begins: a constant, which can be a part of its instruction. (An address
+/// that is computed for each takes a packet 25 instructions of 300.)
+macro_rules! each_word {
+    ($n:expr, $at:ident, $word:expr) => {
+        each_word!(@ $n, $at, $word, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+    };
+    (@ $n:expr, $at:ident, $word:expr, $($number:literal),+) => {{
+        $(if $number < $n {
+            const $at: usize = 4 * $number;
+            $word;
+        })+
+    }};
+}
+
+/// So many words each_word! goes through at most.
+const WORDS: usize = 14;
+
+/// Goes through `N` bytes in words as long as may be, alike.
 macro_rules! in_words {
     ($n:ident, $at:ident, $four:expr, $two:expr, $one:expr) => {
-        in_words!(@fours $n, $at, $four, 0, 4, 8, 12, 16);
+        each_word!($n / 4, $at, $four);
         if $n % 4 >= 2 {
-            let $at = $n / 4 * 4;
-            $two;
+            in_words!(@at $n / 4 * 4, $at, $two, 0, 4, 8, 12, 16, 20);
         }
         if $n % 2 == 1 {
-            let $at = $n - 1;
-            $one;
+            in_words!(@at $n - 1, $at, $one, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22);
         }
     };
-    (@fours $n:ident, $at:ident, $four:expr, $($offset:literal),+) => {
-        $(if $n >= $offset + 4 {
-            let $at = $offset;
-            $four;
+    (@at $place:expr, $at:ident, $word:expr, $($offset:literal),+) => {
+        $(if $place == $offset {
+            const $at: usize = $offset;
+            $word;
         })+
     };
 }
@@ -95,7 +110,7 @@ impl Frame for XdpFrame<'_> {
 
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        const { assert!(N <= 20, "longer than in_words! goes") };
+        const { assert!(N < 24, "longer than in_words! goes") };
         let from = self.at(offset, N)?;
         let mut bytes = [0; N];
         let to = bytes.as_mut_ptr();
@@ -103,10 +118,10 @@ impl Frame for XdpFrame<'_> {
         unsafe {
             in_words!(
                 N,
-                at,
-                to.add(at).cast::<[u8; 4]>().write(load_u32(from.add(at)).to_ne_bytes()),
-                to.add(at).cast::<[u8; 2]>().write(load_u16(from.add(at)).to_ne_bytes()),
-                to.add(at).write(from.add(at).read())
+                AT,
+                to.add(AT).cast::<[u8; 4]>().write(load_u32::<AT>(from).to_ne_bytes()),
+                to.add(AT).cast::<[u8; 2]>().write(load_u16::<AT>(from).to_ne_bytes()),
+                to.add(AT).write(from.add(AT).read())
             );
         }
         Some(bytes)
@@ -116,22 +131,22 @@ impl Frame for XdpFrame<'_> {
     fn read_words<const N: usize>(&self, offset: usize) -> Option<[u32; N]> {
         let from = self.at(offset, 4 * N)?;
         // SAFETY: `at` has found as many bytes at `from`.
-        Some(core::array::from_fn(|at| unsafe { load_u32(from.add(4 * at)) }))
+        Some(unsafe { load_words(from) })
     }
 
     #[inline(always)]
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()> {
-        const { assert!(N <= 20, "longer than in_words! goes") };
+        const { assert!(N < 24, "longer than in_words! goes") };
         let to = self.at(offset, N)?;
         let from = bytes.as_ptr();
         // SAFETY: as in `read`; the frame is ours alone until the program returns.
         unsafe {
             in_words!(
                 N,
-                at,
-                store_u32(to.add(at), u32::from_ne_bytes(from.add(at).cast::<[u8; 4]>().read())),
-                store_u16(to.add(at), u16::from_ne_bytes(from.add(at).cast::<[u8; 2]>().read())),
-                to.add(at).write(from.add(at).read())
+                AT,
+                store_u32::<AT>(to, u32::from_ne_bytes(from.add(AT).cast::<[u8; 4]>().read())),
+                store_u16::<AT>(to, u16::from_ne_bytes(from.add(AT).cast::<[u8; 2]>().read())),
+                to.add(AT).write(from.add(AT).read())
             );
         }
         Some(())
@@ -145,14 +160,10 @@ impl Frame for XdpFrame<'_> {
     ) -> Option<bool> {
         let place = self.at(offset, 4 * N)?;
         // SAFETY: `at` has found as many bytes there.
-        let old = core::array::from_fn(|at| unsafe { load_u32(place.add(4 * at)) });
+        let old = unsafe { load_words(place) };
         let Some(words) = with(old) else { return Some(false) };
-        let mut at = 0;
-        while at < N {
-            // SAFETY: as above; the frame is ours alone.
-            unsafe { store_u32(place.add(4 * at), words[at]) };
-            at += 1;
-        }
+        // SAFETY: as above; the frame is ours alone.
+        unsafe { each_word!(N, AT, store_u32::<AT>(place, words[AT / 4])) };
         Some(true)
     }
 
@@ -189,45 +200,68 @@ impl Frame for XdpFrame<'_> {
 // written out.
 
 /// # Safety
-/// There are four bytes of the packet at `from`.
+/// There are so many words of the packet at `from`.
 #[inline(always)]
-unsafe fn load_u32(from: *const u8) -> u32 {
+unsafe fn load_words<const N: usize>(from: *const u8) -> [u32; N] {
+    const { assert!(N <= WORDS, "longer than each_word! goes") };
+    let mut words = [0; N];
+    // SAFETY: as the caller says.
+    unsafe { each_word!(N, AT, words[AT / 4] = load_u32::<AT>(from)) };
+    words
+}
+
+/// # Safety
+/// There are four bytes of the packet at `from + AT`.
+#[inline(always)]
+unsafe fn load_u32<const AT: usize>(from: *const u8) -> u32 {
     let word: u64;
     // SAFETY: as the caller says.
     unsafe {
-        asm!("{} = *(u32 *)({} + 0)", out(reg) word, in(reg) from, options(pure, readonly, nostack));
+        asm!(
+            "{} = *(u32 *)({} + {})",
+            out(reg) word, in(reg) from, const AT, options(pure, readonly, nostack)
+        );
     }
     word as u32
 }
 
 /// # Safety
-/// There are two bytes of the packet at `from`.
+/// There are two bytes of the packet at `from + AT`.
 #[inline(always)]
-unsafe fn load_u16(from: *const u8) -> u16 {
+unsafe fn load_u16<const AT: usize>(from: *const u8) -> u16 {
     let word: u64;
     // SAFETY: as the caller says.
     unsafe {
-        asm!("{} = *(u16 *)({} + 0)", out(reg) word, in(reg) from, options(pure, readonly, nostack));
+        asm!(
+            "{} = *(u16 *)({} + {})",
+            out(reg) word, in(reg) from, const AT, options(pure, readonly, nostack)
+        );
     }
     word as u16
 }
 
 /// # Safety
-/// There are four bytes of the packet at `to`.
+/// There are four bytes of the packet at `to + AT`.
 #[inline(always)]
-unsafe fn store_u32(to: *mut u8, word: u32) {
+unsafe fn store_u32<const AT: usize>(to: *mut u8, word: u32) {
     // SAFETY: as the caller says.
     unsafe {
-        asm!("*(u32 *)({} + 0) = {}", in(reg) to, in(reg) u64::from(word), options(nostack));
+        asm!(
+            "*(u32 *)({} + {}) = {}",
+            in(reg) to, const AT, in(reg) u64::from(word), options(nostack)
+        );
     }
 }
 
 /// # Safety
-/// There are two bytes of the packet at `to`.
+/// There are two bytes of the packet at `to + AT`.
 #[inline(always)]
-unsafe fn store_u16(to: *mut u8, word: u16) {
+unsafe fn store_u16<const AT: usize>(to: *mut u8, word: u16) {
     // SAFETY: as the caller says.
     unsafe {
-        asm!("*(u16 *)({} + 0) = {}", in(reg) to, in(reg) u64::from(word), options(nostack));
+        asm!(
+            "*(u16 *)({} + {}) = {}",
+            in(reg) to, const AT, in(reg) u64::from(word), options(nostack)
+        );
     }
 }

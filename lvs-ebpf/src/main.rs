@@ -54,6 +54,7 @@ fn run(context: &XdpContext, length: Length) -> u32 {
     let action = match untagged {
         Some(ethernet::IPV4) => lvs_shortcut(context, length as u32),
         Some(ethernet::IPV6) => lvs_shortcut_v6(context, length as u32),
+        Some(ethernet::ARP) => lvs_not_ip(context),
         Some(_) | None => WHOLE_WAY,
     };
     if action == WHOLE_WAY { whole_way(context, length) } else { action }

@@ -17,6 +17,11 @@ pub trait Bucket {
     fn entry(&self, way: usize) -> Entry;
     /// Replaces an entry, if it is still `old`; says whether it did.
     fn swap(&self, way: usize, old: Entry, new: Entry) -> bool;
+    /// The first place with this tag; the last if there is none.
+    #[inline(always)]
+    fn likely_way(&self, tag: u8) -> usize {
+        (0..WAYS - 1).find(|&way| self.entry(way).tag == tag).unwrap_or(WAYS - 1)
+    }
     /// Compares a key.
     fn has_key(&self, way: usize, key: &Self::Key) -> bool;
     /// Reads a key.
@@ -101,6 +106,11 @@ pub fn find_in_state<'a, B: Bucket + 'a>(
     tag: u8,
     states: u32,
 ) -> Option<Found> {
+    // Which place it is in, no processor can foresee; that it is where its tag is, it can.
+    let way = first.likely_way(tag);
+    if let Some(entry) = at(first, way, key, tag, states) {
+        return Some(Found { way, in_second: false, entry });
+    }
     if let Some((way, entry)) = find(first, key, tag, states) {
         return Some(Found { way, in_second: false, entry });
     }
@@ -115,15 +125,24 @@ pub fn find_in_state<'a, B: Bucket + 'a>(
 fn find<B: Bucket>(bucket: &B, key: &B::Key, tag: u8, states: u32) -> Option<(usize, Entry)> {
     for way in 0..WAYS {
         // The tag first: of IPv6, keys are in other cache lines. What it was then says nothing yet.
-        if bucket.entry(way).tag == tag && bucket.has_key(way, key) {
-            let entry = bucket.entry(way);
-            // A place that is free or busy is in none of them: 0 and 255, which is 31 here.
-            if entry.tag == tag && states >> (entry.state & 31) & 1 != 0 {
-                return Some((way, entry));
-            }
+        if bucket.entry(way).tag == tag
+            && let Some(entry) = at(bucket, way, key, tag, states)
+        {
+            return Some((way, entry));
         }
     }
     None
+}
+
+/// The connection in this place, if it is the one that is looked for.
+#[inline(always)]
+fn at<B: Bucket>(bucket: &B, way: usize, key: &B::Key, tag: u8, states: u32) -> Option<Entry> {
+    if !bucket.has_key(way, key) {
+        return None;
+    }
+    let entry = bucket.entry(way);
+    // A place that is free or busy is in none of them: 0 and 255, which is 31 here.
+    (entry.tag == tag && states >> (entry.state & 31) & 1 != 0).then_some(entry)
 }
 
 /// Notes a new state and time, or a new real server, in an entry that was found. `change` gives

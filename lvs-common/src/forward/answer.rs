@@ -17,8 +17,7 @@ pub(super) fn arp<F: Frame + ?Sized, T: Tables>(
     tables: &T,
     settings: &Settings,
 ) -> Fate {
-    let may_be = tables.marks(request.target.fold()).may_be_vip();
-    if !may_be || !tables.is_vip(&request.target.to_v6()) {
+    if !tables.is_vip(&request.target.to_v6()) {
         return Fate::PassedArp;
     }
     let mac = match answering_mac(tables, settings) {

@@ -7,12 +7,12 @@
 use super::{
     FamilyTables, Table, Tables, Target, Verdict, check_active,
     decided::Decided,
-    flow, met,
+    flow, met, receiver_marks,
     send::{address, leave},
     unrecorded,
 };
 use crate::{
-    abi::{SAME_VLAN, Traffic, real_server_state},
+    abi::{SAME_VLAN, Settings, Traffic, real_server_state},
     connections::{Bucket as _, Entry, Found, find_in_state, state},
     fate::Fate,
     flow::{Address, Flow},
@@ -31,14 +31,12 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     frame: &mut F,
     tables: &T,
 ) -> Option<Verdict> {
-    let PlainPacket { flow, segment, bytes } = A::plain(frame)?;
-    let marks = tables.marks(A::vip(&flow.key).fold());
+    let marks = receiver_marks::<_, _, A>(frame, ethernet::HEADER, tables)?;
     if !marks.may_be_vip() {
         return Some(met(Fate::PassedNoVip, tables));
     }
-    if let Some(decided) = goes_on_with(&flow, segment, marks, tables)
-        && let Some(verdict) = go_on(frame, decided, bytes, tables)
-    {
+    let PlainPacket { flow, segment, bytes } = A::plain(frame)?;
+    if let Some(verdict) = at_once(frame, &flow, segment, bytes, marks, tables) {
         return Some(verdict);
     }
     let header = ethernet::Header { ethertype: A::ETHERTYPE, payload: ethernet::HEADER };
@@ -47,7 +45,27 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     Some(super::send(frame, header, target, tables))
 }
 
-/// Sends a frame where its connection goes, if there is nothing else to do.
+/// Sends a frame of which nothing is remembered, or one that leaves its established connection as it is; `None` if
+/// there is anything else to do. (The two are not joined before they are sent: of the latter less is to be asked.)
+#[inline(always)]
+fn at_once<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
+    frame: &mut F,
+    flow: &Flow<A>,
+    segment: Segment,
+    bytes: u32,
+    marks: Marks,
+    tables: &T,
+) -> Option<Verdict> {
+    let settings = tables.settings()?;
+    check_active(tables, settings).ok()?;
+    if let Some(decided) = unrecorded::decide(flow, segment, marks, tables, settings) {
+        return go_on(frame, decided, bytes, tables);
+    }
+    let real_server = known(flow, segment, tables, settings)?;
+    go_on(frame, Decided::known(real_server), bytes, tables)
+}
+
+/// Sends a frame where its connection goes, if it can be sent there as it is.
 #[inline(always)]
 fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     frame: &mut F,
@@ -68,23 +86,15 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     Some(leave(to, tables))
 }
 
-/// Where a packet goes that leaves its established connection as it is, or of which nothing is remembered.
+/// The real server of an established connection that a packet leaves as it is, but for the time.
 #[inline(always)]
-fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
+fn known<T: Tables + FamilyTables<A>, A: Address>(
     flow: &Flow<A>,
     segment: Segment,
-    marks: Marks,
     tables: &T,
-) -> Option<Decided> {
-    let key = &flow.key;
-    let states = state::lasting(segment);
-    let settings = tables.settings()?;
-    check_active(tables, settings).ok()?;
-    let unrecorded = unrecorded::decide(flow, segment, marks, tables, settings);
-    if unrecorded.is_some() {
-        return unrecorded;
-    }
-    let hash = A::hash(key, &settings.secrets);
+    settings: &Settings,
+) -> Option<u32> {
+    let hash = A::hash(&flow.key, &settings.secrets);
     if segment == Segment::Syn {
         // Its place, most likely: the two are waited for at the same time.
         let n_buckets = tables.n_buckets(Table::HalfOpen, settings);
@@ -96,7 +106,9 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
         first.fetch_names();
     }
     let second = || tables.bucket(Table::Established, hash.second(n_buckets));
-    let Found { way, in_second, entry } = find_in_state(first, second, key, hash.tag(), states)?;
+    let states = state::lasting(segment);
+    let Found { way, in_second, entry } =
+        find_in_state(first, second, &flow.key, hash.tag(), states)?;
     let seen = tables.now(settings);
     if entry.seen != seen {
         // Whether it stays with a real server that is not ready, the whole way decides.
@@ -107,5 +119,5 @@ fn goes_on_with<T: Tables + FamilyTables<A>, A: Address>(
         // Whoever gets in the way has noted it, too.
         bucket.swap(way, entry, Entry { seen, ..entry });
     }
-    Some(Decided::known(entry.real_server))
+    Some(entry.real_server)
 }

@@ -8,9 +8,10 @@
 use super::ethernet::Mac;
 use crate::{fate::Fate, frame::Frame};
 
-/// Ethernet, IPv4, and the lengths of their addresses.
-const ETHERNET_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
-const REQUEST: [u8; 2] = [0, 1];
+/// Ethernet and IPv4.
+const ETHERNET_IPV4: u32 = u32::from_ne_bytes([0, 1, 0x08, 0x00]);
+/// The lengths of their addresses, and that it is a request.
+const REQUEST: u32 = u32::from_ne_bytes([6, 4, 0, 1]);
 const REPLY: [u8; 2] = [0, 2];
 
 /// An ARP request: who has `target`?
@@ -29,14 +30,16 @@ pub struct Request {
 /// Reads the header at `offset`; anything but a request for an IPv4 address is not ours.
 #[inline(always)]
 pub(crate) fn parse<F: Frame + ?Sized>(frame: &F, offset: usize) -> Result<Request, Fate> {
-    let [k0, k1, k2, k3, k4, k5, o0, o1] = frame.read::<8>(offset).ok_or(Fate::PassedMalformed)?;
-    if [k0, k1, k2, k3, k4, k5] != ETHERNET_IPV4 || [o0, o1] != REQUEST {
+    let [kind, operation, a, b, c, _, target] =
+        frame.read_words::<7>(offset).ok_or(Fate::PassedMalformed)?;
+    if kind != ETHERNET_IPV4 || operation != REQUEST {
         return Err(Fate::PassedArp);
     }
+    let [[m0, m1, m2, m3], [m4, m5, s0, s1], [s2, s3, ..]] = [a, b, c].map(u32::to_ne_bytes);
     Ok(Request {
-        sender_mac: frame.read(offset + 8).ok_or(Fate::PassedMalformed)?,
-        sender: frame.read(offset + 14).ok_or(Fate::PassedMalformed)?,
-        target: frame.read(offset + 24).ok_or(Fate::PassedMalformed)?,
+        sender_mac: [m0, m1, m2, m3, m4, m5],
+        sender: [s0, s1, s2, s3],
+        target: target.to_ne_bytes(),
         offset,
     })
 }
