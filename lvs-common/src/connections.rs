@@ -37,6 +37,7 @@ pub mod state;
 
 pub use bucket::{Bucket, Found, WAYS, find_either, find_in_state, update};
 pub use entry::Entry;
+pub(crate) use hash::scale;
 pub use hash::{Hash, Secrets};
 pub use insert::{Inserted, Place, Room, insert};
 pub use room::make_room;

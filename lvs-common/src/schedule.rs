@@ -14,6 +14,7 @@ use core::num::{NonZeroU32, NonZeroU64};
 
 use crate::{
     abi::{Load, Service, scheduler},
+    connections::scale,
     flow::{Address, Flow},
     forward::{Loads, Tables},
     limits::COMPARED_AT_ONCE,
@@ -50,8 +51,8 @@ pub(crate) fn first_slot<T: Tables, A: Address>(
     let n = NonZeroU32::new(service.n_slots)?;
     let slot = match service.scheduler {
         scheduler::TURNS => (tables.take_turn(service.id)? % NonZeroU64::from(n)) as u32,
-        scheduler::SOURCE => address_hash(A::client(&flow.key)) % n,
-        scheduler::DESTINATION => address_hash(A::vip(&flow.key)) % n,
+        scheduler::SOURCE => scale(address_hash(A::client(&flow.key)), n.get()),
+        scheduler::DESTINATION => scale(address_hash(A::vip(&flow.key)), n.get()),
         _ => return None,
     };
     tables.slot(service.first_slot + slot)
@@ -70,7 +71,7 @@ pub(crate) fn pick_for_stray<T: Tables, A: Address>(
     let n = NonZeroU32::new(service.n_slots)?;
     let by_vip = service.scheduler == scheduler::DESTINATION;
     let address = if by_vip { A::vip(&flow.key) } else { A::client(&flow.key) };
-    tables.slot(service.first_slot + address_hash(address) % n)
+    tables.slot(service.first_slot + scale(address_hash(address), n.get()))
 }
 
 #[inline(always)]
@@ -88,8 +89,9 @@ fn by_turn<T: Tables>(service: &Service, n: NonZeroU32, tables: &T) -> Option<u3
 
 #[inline(always)]
 fn by_hash<T: Tables>(service: &Service, n: NonZeroU32, tables: &T, hash: u32) -> Option<u32> {
+    let first = scale(hash, n.get());
     for attempt in 0..TRIES {
-        let slot = hash.wrapping_add(attempt) % n;
+        let slot = if attempt == 0 { first } else { (first + attempt) % n };
         let index = tables.slot(service.first_slot + slot)?;
         if !tables.is_overloaded(index) {
             return Some(index);

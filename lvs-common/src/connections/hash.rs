@@ -49,6 +49,6 @@ impl Hash {
 
 /// A number below `n` in proportion: a multiplication, where the remainder would be a division.
 #[inline(always)]
-fn scale(hash: u32, n: u32) -> u32 {
+pub(crate) fn scale(hash: u32, n: u32) -> u32 {
     ((u64::from(hash) * u64::from(n)) >> 32) as u32
 }

@@ -15,7 +15,7 @@ use crate::{
 pub fn all() -> Vec<Case> {
     let tcp = |port, flags| f::tcp(port, STATELESS_PORT, flags);
     // By the hash of the client's address.
-    let [_, other, here] = STATELESS;
+    let [other, here, _] = STATELESS;
     let [_, here_v6] = STATELESS_V6;
     let from = |client: [u8; 4], frame| f::patched(frame, 26, &client);
     vec![
@@ -25,7 +25,7 @@ pub fn all() -> Vec<Case> {
         to("stateless: FIN", vec![], tcp(9003, FIN_ACK), here, 0),
         to("stateless: RST", vec![], tcp(9003, RST), here, 0),
         to("stateless: another port of the client", vec![], tcp(9004, SYN), here, 1),
-        to("stateless: another client", vec![], from([10, 77, 0, 5], tcp(9001, SYN)), other, 1),
+        to("stateless: another client", vec![], from([10, 77, 0, 7], tcp(9001, SYN)), other, 1),
         to("stateless: in a VLAN", vec![], f::tagged(tcp(9005, ACK), 10), here, 0),
         to("stateless: a datagram", vec![], f::udp(9006, STATELESS_PORT, b"a"), STATELESS_UDP, 0),
         to(
