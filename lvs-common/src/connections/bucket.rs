@@ -108,7 +108,9 @@ pub fn find_in_state<'a, B: Bucket + 'a>(
 ) -> Option<Found> {
     // Which place it is in, no processor can foresee; that it is where its tag is, it can.
     let way = first.likely_way(tag);
-    if let Some(entry) = at(first, way, key, tag, states) {
+    if first.entry(way).tag == tag
+        && let Some(entry) = at(first, way, key, tag, states)
+    {
         return Some(Found { way, in_second: false, entry });
     }
     if let Some((way, entry)) = find(first, key, tag, states) {

@@ -15,16 +15,16 @@ use crate::{
 
 /// Packets in a run: enough that the kernel's own work around it does not show.
 const PACKETS: u32 = 50_000;
-/// The same for what takes long.
-const SLOW_PACKETS: u32 = 20_000;
+/// The same for what finds nothing of its own in any cache, so that it is not the first of them that are measured.
+const SLOW_PACKETS: u32 = 100_000;
 /// The same for many flows, all of which are to come by.
 const MANY_PACKETS: u32 = 500_000;
 /// More flows than these are many.
 const FEW_FLOWS: u64 = 1_024;
-/// So often what is compared is run in turn in each round, and so often if there are many flows. The fastest turn
+/// So often what is compared is run in turn in each round, and so often if a turn is long. The fastest turn
 /// counts: who else is on a machine can only take time away, and does so for some milliseconds at a time.
-const TURNS: u32 = 20;
-const LONG_TURNS: u32 = 6;
+const TURNS: u32 = 12;
+const LONG_TURNS: u32 = 4;
 /// So many SYNs fill the table of half-open connections.
 const FLOOD: u32 = 400_000;
 /// Flows with numbers below are known when they should be.
@@ -50,6 +50,8 @@ pub(crate) struct Measure {
     next: u64,
     /// So many packets of known flows it has.
     shown: u64,
+    /// What it is to have counted since the case began.
+    expected: Expected,
 }
 
 impl Measure {
@@ -62,6 +64,7 @@ impl Measure {
             is_small: false,
             next: NEW_ONES,
             shown: 0,
+            expected: Expected::default(),
         })
     }
 
@@ -94,6 +97,8 @@ impl Measure {
     fn prepare(&mut self, group: &Group) -> Result<()> {
         self.is_small = group.in_small_tables;
         self.ours().forget();
+        let before = self.ours().counts()?;
+        self.expected = Expected::default();
         // Faster than any network they are opened here, and all are to be known.
         self.ours().limit_beginnings(false);
         for (stream, flows) in &group.open {
@@ -104,6 +109,8 @@ impl Measure {
             let (flows, packets) = (*flows as u32, 2 * *flows as u32);
             self.forwarded(flows, packets, |ours| ours.show(plans, &stream.frame, packets))?;
         }
+        let after = self.ours().counts()?;
+        self.expected.check(&before, &after)?;
         for frame in &group.frames {
             self.ours().run(frame, 1)?;
         }
@@ -116,15 +123,17 @@ impl Measure {
 
     /// What it is compared with comes first.
     fn case(&mut self, case: &Case) -> Result<(f64, Option<f64>)> {
-        let are_many = case.flows.is_some_and(|flows| flows > FEW_FLOWS);
-        let turns = if are_many { LONG_TURNS } else { TURNS };
+        let before = self.ours().counts()?;
+        self.expected = Expected::default();
         let (mut time, mut beside) = (Time::MOST, Time::MOST);
-        for _ in 0..turns {
+        for _ in 0..turns(case) {
             if let Some(other) = &case.beside {
                 beside = beside.least(self.subject(&other.subject)?);
             }
             time = time.least(self.subject(&case.subject)?);
         }
+        let after = self.ours().counts()?;
+        self.expected.check(&before, &after)?;
         Ok((time.ns(), case.beside.as_ref().map(|_| beside.ns())))
     }
 
@@ -150,8 +159,8 @@ impl Measure {
             Packets::Known { stream, flows } => self.known(stream, *flows),
             Packets::New { stream, flags, begin: true } => self.begin(stream, *flags, SLOW_PACKETS),
             Packets::New { stream, flags, begin: false } => {
-                let plan = self.new_ones(stream, *flags, PACKETS);
-                self.forwarded(0, PACKETS, |ours| ours.show([plan, plan], &stream.frame, PACKETS))
+                let (plan, packets) = (self.new_ones(stream, *flags, SLOW_PACKETS), SLOW_PACKETS);
+                self.forwarded(0, packets, |ours| ours.show([plan, plan], &stream.frame, packets))
             }
             Packets::First { stream, count } => {
                 self.ours().forget();
@@ -220,16 +229,10 @@ impl Measure {
         packets: u32,
         run: impl FnOnce(&mut Ours) -> Result<Run>,
     ) -> Result<f64> {
-        let before = self.ours().counts()?;
         let Run { ns, action } = run(self.ours())?;
-        let after = self.ours().counts()?;
-        let Traffic { connections, packets: sent, .. } = since(&before, &after).0;
-        ensure!(
-            action == action::TX && sent == u64::from(packets) && connections == u64::from(begun),
-            "of {packets} packets, {sent} were forwarded, and {connections} began a connection, not \
-             {begun}; it returned {action}; {}",
-            fates(&before, &after),
-        );
+        ensure!(action == action::TX, "it returned {action} and not {}", action::TX);
+        self.expected.sent += u64::from(packets);
+        self.expected.begun += u64::from(begun);
         Ok(ns)
     }
 
@@ -240,18 +243,45 @@ impl Measure {
         expected: u32,
         run: impl FnOnce(&mut Ours) -> Result<Run>,
     ) -> Result<f64> {
-        let before = self.ours().counts()?;
         let Run { ns, action } = run(self.ours())?;
-        let after = self.ours().counts()?;
-        let (traffic, met) = since(&before, &after);
-        ensure!(
-            action == expected && met[fate.index() as usize] == u64::from(PACKETS),
-            "{} packets were forwarded; it returned {action}; {}",
-            traffic.packets,
-            fates(&before, &after),
-        );
+        ensure!(action == expected, "it returned {action} and not {expected}");
+        self.expected.met[fate.index() as usize] += u64::from(PACKETS);
         Ok(ns)
     }
+}
+
+/// What the counters must say. They are read before the first turn and after the last: that takes as long as a turn, and
+/// has the caches as no packets leave them.
+#[derive(Default)]
+struct Expected {
+    sent: u64,
+    begun: u64,
+    met: [u64; Fate::ALL.len()],
+}
+
+impl Expected {
+    fn check(&self, before: &Counts, after: &Counts) -> Result<()> {
+        let Traffic { connections, packets, .. } = before.traffic;
+        let begun = after.traffic.connections - connections;
+        let sent = after.traffic.packets - packets;
+        let met = after.fates.iter().zip(&before.fates).map(|(after, before)| after - before);
+        let met: Vec<_> = met.collect();
+        ensure!(
+            (sent, begun) == (self.sent, self.begun) && met == self.met,
+            "{sent} were forwarded, not {}, and {begun} began a connection, not {}; others: {}, not {}",
+            self.sent,
+            self.begun,
+            in_words(&met),
+            in_words(&self.met),
+        );
+        Ok(())
+    }
+}
+
+/// What became of those that were not forwarded.
+fn in_words(met: &[u64]) -> String {
+    let met = Fate::ALL.iter().zip(met).filter(|(_, packets)| **packets > 0);
+    met.map(|(fate, packets)| format!("{}: {packets}", fate.name())).collect::<Vec<_>>().join(", ")
 }
 
 /// What was measured for a packet.
@@ -279,24 +309,16 @@ impl Time {
     }
 }
 
+/// How often a case is run, and what it is compared with.
+fn turns(case: &Case) -> u32 {
+    let is_slow = matches!(
+        case.subject,
+        Subject::Ours(Packets::New { .. } | Packets::First { .. } | Packets::Second { .. })
+    );
+    let are_many = case.flows.is_some_and(|flows| flows > FEW_FLOWS);
+    if is_slow || are_many { LONG_TURNS } else { TURNS }
+}
+
 fn packets_of(flows: u64) -> u32 {
     if flows > FEW_FLOWS { MANY_PACKETS } else { PACKETS }
-}
-
-/// What was counted in between.
-fn since(before: &Counts, after: &Counts) -> (Traffic, Vec<u64>) {
-    let Traffic { connections, packets, bytes } = before.traffic;
-    let traffic = Traffic {
-        connections: after.traffic.connections - connections,
-        packets: after.traffic.packets - packets,
-        bytes: after.traffic.bytes - bytes,
-    };
-    (traffic, after.fates.iter().zip(&before.fates).map(|(after, before)| after - before).collect())
-}
-
-/// What became of those that were not forwarded, in words.
-fn fates(before: &Counts, after: &Counts) -> String {
-    let met = since(before, after).1;
-    let met = Fate::ALL.iter().zip(met).filter(|(_, packets)| *packets > 0);
-    met.map(|(fate, packets)| format!("{}: {packets}", fate.name())).collect::<Vec<_>>().join(", ")
 }
