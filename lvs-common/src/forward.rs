@@ -216,7 +216,7 @@ where
     short.unwrap_or_else(|| whole_way(frame, tables))
 }
 
-/// [`run`] without the [`shortcut()`]: any headers.
+/// [`run`] without its short ways: any headers.
 pub fn whole_way<F, T>(frame: &mut F, tables: &T) -> Verdict
 where
     F: Frame + ?Sized,
@@ -271,7 +271,7 @@ fn flow_packet<F: Frame + ?Sized, T: Tables, A: Family>(
 }
 
 /// What the filter says of the receiver of a packet whose IP header is at `offset`; `None` if the packet has to be read
-/// in any case, because it may ask for another.
+/// in any case, because it may ask for another, or ends before its receiver.
 #[inline(always)]
 fn receiver_marks<F: Frame + ?Sized, T: Tables, A: Family>(
     frame: &F,

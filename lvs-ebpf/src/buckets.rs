@@ -131,6 +131,7 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
 
     #[inline(always)]
     fn likely_way(&self, tag: u8) -> usize {
+        const { assert!(connections::WAYS == 3 && offset_of!(Entry, tag) == 7) };
         // Arithmetic, because BPF has branches where others have conditional moves. A branch that is guessed wrong
         // has the packets after this one wait for its cache line, too.
         let differs = |way| {

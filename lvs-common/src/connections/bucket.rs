@@ -17,7 +17,7 @@ pub trait Bucket {
     fn entry(&self, way: usize) -> Entry;
     /// Replaces an entry, if it is still `old`; says whether it did.
     fn swap(&self, way: usize, old: Entry, new: Entry) -> bool;
-    /// The first place with this tag; the last if there is none.
+    /// The first place with this tag, the last if there is none: a guess, right as long as nobody changes anything.
     #[inline(always)]
     fn likely_way(&self, tag: u8) -> usize {
         (0..WAYS - 1).find(|&way| self.entry(way).tag == tag).unwrap_or(WAYS - 1)
@@ -113,6 +113,7 @@ pub fn find_in_state<'a, B: Bucket + 'a>(
     {
         return Some(Found { way, in_second: false, entry });
     }
+    // Another may have the same tag, or the flow a place in another state, too.
     if let Some((way, entry)) = find(first, key, tag, states) {
         return Some(Found { way, in_second: false, entry });
     }

@@ -1,7 +1,7 @@
 //! The shortcut: frames with [plain](crate::packet::plain) headers, as nearly all have.
 //!
 //! One that belongs to an established connection, and leaves it as it is but for the time, needs nothing
-//! else than what is here; one for an address that is no VIP is passed here. The rest is decided as it is
+//! else than what is here; one for an address that is no VIP is passed here (but for multicast). The rest is decided as it is
 //! for every packet of a flow: there is but one policy, only the reading of headers is another.
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
     vip_filter::Marks,
 };
 
-/// Decides what becomes of a frame of an address family; `None` if its headers are not so plain.
+/// Decides what becomes of a frame of an address family; `None` if it has to be read header by header.
 #[inline(always)]
 pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     frame: &mut F,

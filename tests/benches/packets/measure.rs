@@ -18,7 +18,7 @@ const PACKETS: u32 = 50_000;
 /// The same for what finds nothing of its own in any cache, so that it is not the first of them that are measured.
 const SLOW_PACKETS: u32 = 100_000;
 /// The same for many flows, all of which are to come by.
-const MANY_PACKETS: u32 = 500_000;
+const MANY_PACKETS: u32 = 524_288;
 /// More flows than these are many.
 const FEW_FLOWS: u64 = 1_024;
 /// So often what is compared is run in turn in each round, and so often if a turn is long. The fastest turn
@@ -97,44 +97,52 @@ impl Measure {
     fn prepare(&mut self, group: &Group) -> Result<()> {
         self.is_small = group.in_small_tables;
         self.ours().forget();
-        let before = self.ours().counts()?;
-        self.expected = Expected::default();
         // Faster than any network they are opened here, and all are to be known.
         self.ours().limit_beginnings(false);
-        for (stream, flows) in &group.open {
-            let plans = [
-                Plan { alternates: 1, ..stream.known(*flows, flags::SYN) },
-                stream.known(*flows, flags::ACK),
-            ];
-            let (flows, packets) = (*flows as u32, 2 * *flows as u32);
-            self.forwarded(flows, packets, |ours| ours.show(plans, &stream.frame, packets))?;
-        }
-        let after = self.ours().counts()?;
-        self.expected.check(&before, &after)?;
+        self.checked(|it| {
+            for (stream, flows) in &group.open {
+                let plans = [
+                    Plan { alternates: 1, ..stream.known(*flows, flags::SYN) },
+                    stream.known(*flows, flags::ACK),
+                ];
+                let (flows, packets) = (*flows as u32, 2 * *flows as u32);
+                it.forwarded(flows, packets, |ours| ours.show(plans, &stream.frame, packets))?;
+            }
+            Ok(())
+        })?;
         for frame in &group.frames {
             self.ours().run(frame, 1)?;
         }
         self.ours().limit_beginnings(group.flood.is_some());
         if let Some(stream) = &group.flood {
-            self.begin(stream, flags::SYN, FLOOD)?;
+            self.checked(|it| it.begin(stream, flags::SYN, FLOOD))?;
         }
         Ok(())
     }
 
     /// What it is compared with comes first.
     fn case(&mut self, case: &Case) -> Result<(f64, Option<f64>)> {
+        self.checked(|it| {
+            let (mut time, mut beside) = (Time::MOST, Time::MOST);
+            for _ in 0..turns(case) {
+                if let Some(other) = &case.beside {
+                    beside = beside.least(it.subject(&other.subject)?);
+                }
+                time = time.least(it.subject(&case.subject)?);
+            }
+            Ok((time.ns(), case.beside.as_ref().map(|_| beside.ns())))
+        })
+    }
+
+    /// Runs packets, after which the counters must say what became of them. They are not read for each run: that takes
+    /// as long, and leaves the caches as no packets do.
+    fn checked<R>(&mut self, run: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         let before = self.ours().counts()?;
         self.expected = Expected::default();
-        let (mut time, mut beside) = (Time::MOST, Time::MOST);
-        for _ in 0..turns(case) {
-            if let Some(other) = &case.beside {
-                beside = beside.least(self.subject(&other.subject)?);
-            }
-            time = time.least(self.subject(&case.subject)?);
-        }
+        let result = run(self)?;
         let after = self.ours().counts()?;
         self.expected.check(&before, &after)?;
-        Ok((time.ns(), case.beside.as_ref().map(|_| beside.ns())))
+        Ok(result)
     }
 
     fn subject(&mut self, subject: &Subject) -> Result<Time> {
@@ -147,15 +155,15 @@ impl Measure {
                 };
                 self.floors.run(*floor, packets).map(Time::of)
             }
-            Subject::Ours(Packets::Besieged { stream, flows, flood }) => {
-                self.besieged(stream, *flows, flood)
-            }
-            Subject::Ours(packets) => self.packets(packets).map(Time::of),
+            Subject::Ours(packets) => self.packets(packets),
         }
     }
 
-    fn packets(&mut self, packets: &Packets) -> Result<f64> {
-        match packets {
+    fn packets(&mut self, packets: &Packets) -> Result<Time> {
+        let ns = match packets {
+            Packets::Besieged { stream, flows, flood } => {
+                return self.besieged(stream, *flows, flood);
+            }
             Packets::Known { stream, flows } => self.known(stream, *flows),
             Packets::New { stream, flags, begin: true } => self.begin(stream, *flags, SLOW_PACKETS),
             Packets::New { stream, flags, begin: false } => {
@@ -173,7 +181,6 @@ impl Measure {
                 let plan = stream.new_ones(first, flags::ACK);
                 self.forwarded(0, *count, |ours| ours.show([plan, plan], &stream.frame, *count))
             }
-            Packets::Besieged { stream, flows, .. } => self.known(stream, *flows),
             Packets::Passed { frame, fate } => {
                 self.met(*fate, action::PASS, |ours| ours.run(frame, PACKETS))
             }
@@ -186,7 +193,8 @@ impl Measure {
                 let stream = Stream::of(frame.clone());
                 self.known(&stream, 1)
             }
-        }
+        };
+        ns.map(Time::of)
     }
 
     /// Packets of connections that are known, and of no other.
@@ -197,8 +205,8 @@ impl Measure {
         self.forwarded(0, packets, |ours| ours.show([plan, plan], &stream.frame, packets))
     }
 
-    /// Packets of known connections in turn with those of a flood, of which the time for the latter alone,
-    /// measured just before, is taken off.
+    /// Packets of known connections in turn with those of a flood; the time for the latter alone is to be taken
+    /// off.
     fn besieged(&mut self, stream: &Stream, flows: u64, flood: &Stream) -> Result<Time> {
         let packets = packets_of(flows) / 2;
         let alone = self.begin(flood, flags::SYN, packets)?;
@@ -250,8 +258,7 @@ impl Measure {
     }
 }
 
-/// What the counters must say. They are read before the first turn and after the last: that takes as long as a turn, and
-/// has the caches as no packets leave them.
+/// What the counters must say.
 #[derive(Default)]
 struct Expected {
     sent: u64,
