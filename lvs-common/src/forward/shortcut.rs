@@ -1,8 +1,9 @@
 //! The shortcut: frames with [plain](crate::packet::plain) headers, as nearly all have.
 //!
 //! One that belongs to an established connection, and leaves it as it is but for the time, needs nothing
-//! else than what is here; one for an address that is no VIP is passed here (but for multicast). The rest is decided as it is
-//! for every packet of a flow: there is but one policy, only the reading of headers is another.
+//! else than what is here; one for an address that is no VIP is passed here (but for multicast). The rest
+//! is decided as it is for every packet of a flow: there is but one policy, only the reading of headers is
+//! another.
 
 use super::{
     FamilyTables, Table, Tables, Target, Verdict, check_active,

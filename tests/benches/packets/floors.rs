@@ -59,8 +59,6 @@ pub(crate) struct Floors {
     stream: Stream,
     /// The next flow that `full` has not seen.
     next: u64,
-    /// So many packets of known flows the others have.
-    shown: u64,
 }
 
 impl Floors {
@@ -73,7 +71,6 @@ impl Floors {
             full: Bench::load(FULL)?,
             stream: Stream::tcp(80),
             next: 0,
-            shown: 0,
         };
         for (bench, flows) in [(&mut floors.small, MOST_IN_SMALL), (&mut floors.large, MOST)] {
             let plan = floors.stream.known(flows, flags::ACK);
@@ -107,9 +104,7 @@ impl Floors {
             Floor::Swap => alone(&mut self.empty, "swap", action::TX),
             Floor::Lookup(flows) => {
                 let bench = if flows <= MOST_IN_SMALL { &mut self.small } else { &mut self.large };
-                let plan = self.stream.shuffled(flows, flags::ACK, self.shown);
-                self.shown += u64::from(packets);
-                show(bench, plan, frame, packets)
+                show(bench, self.stream.shuffled(flows, flags::ACK), frame, packets)
             }
             Floor::Insertion => {
                 let plan = self.stream.new_ones(self.next, flags::ACK);

@@ -17,7 +17,7 @@ use crate::{
 const PACKETS: u32 = 50_000;
 /// The same for what finds nothing of its own in any cache, so that it is not the first of them that are measured.
 const SLOW_PACKETS: u32 = 100_000;
-/// The same for many flows, all of which are to come by.
+/// The same for many flows, all of which are to come by: as many as there are at most.
 const MANY_PACKETS: u32 = 524_288;
 /// More flows than these are many.
 const FEW_FLOWS: u64 = 1_024;
@@ -48,8 +48,6 @@ pub(crate) struct Measure {
     is_small: bool,
     /// The next flow that our program has not seen.
     next: u64,
-    /// So many packets of known flows it has.
-    shown: u64,
     /// What it is to have counted since the case began.
     expected: Expected,
 }
@@ -63,7 +61,6 @@ impl Measure {
             small: Ours::load("small", Sizes::of(&small, limits::REAL_SERVERS as u32))?,
             is_small: false,
             next: NEW_ONES,
-            shown: 0,
             expected: Expected::default(),
         })
     }
@@ -200,8 +197,7 @@ impl Measure {
     /// Packets of connections that are known, and of no other.
     fn known(&mut self, stream: &Stream, flows: u64) -> Result<f64> {
         let packets = packets_of(flows);
-        let plan = stream.shuffled(flows, flags::ACK, self.shown);
-        self.shown += u64::from(packets);
+        let plan = stream.shuffled(flows, flags::ACK);
         self.forwarded(0, packets, |ours| ours.show([plan, plan], &stream.frame, packets))
     }
 
@@ -210,8 +206,7 @@ impl Measure {
     fn besieged(&mut self, stream: &Stream, flows: u64, flood: &Stream) -> Result<Time> {
         let packets = packets_of(flows) / 2;
         let alone = self.begin(flood, flags::SYN, packets)?;
-        let known = Plan { alternates: 1, ..stream.shuffled(flows, flags::ACK, self.shown) };
-        self.shown += u64::from(packets);
+        let known = Plan { alternates: 1, ..stream.shuffled(flows, flags::ACK) };
         let plans = [known, self.new_ones(flood, flags::SYN, packets)];
         let both = self
             .forwarded(packets, 2 * packets, |ours| ours.show(plans, &stream.frame, 2 * packets))?;

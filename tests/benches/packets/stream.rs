@@ -77,11 +77,10 @@ impl Stream {
         Plan { mask: flows - 1, ..self.plan(flags) }
     }
 
-    /// The same flows in another order, of which so many have come already: packets do not come in the order that
-    /// their connections began in, which is that of the memory of a kernel's map.
-    pub(crate) fn shuffled(&self, flows: u64, flags: u8, so_far: u64) -> Plan {
-        let first = so_far.wrapping_mul(SCATTERED);
-        Plan { stride: SCATTERED, first, ..self.known(flows, flags) }
+    /// The same flows in another order: packets do not come in the order that their connections began in,
+    /// which is that of the memory of a kernel's map.
+    pub(crate) fn shuffled(&self, flows: u64, flags: u8) -> Plan {
+        Plan { stride: SCATTERED, ..self.known(flows, flags) }
     }
 
     /// A new flow with each packet.
