@@ -1,4 +1,4 @@
-//! What packets `prepare` makes. The benchmark has this file, too.
+//! What packets `prepare` makes, and in what time. The benchmark has this file, too.
 
 /// Packets of one kind. Each differs from the last in its client, which is made of a number that
 /// goes up by one.
@@ -31,6 +31,20 @@ pub(crate) struct Plan {
     pub(crate) multiplier: u64,
     /// The frame from its byte 20 on, for [`kind::BODY`]: there is what an answer changes.
     pub(crate) body: [u32; 6],
+}
+
+/// What there has been on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct Run {
+    /// So many packets.
+    pub(crate) packets: u64,
+    /// The number of the last one, from 0 on.
+    pub(crate) last: u64,
+    /// When the first came, in nanoseconds.
+    pub(crate) begin: u64,
+    /// When the last did.
+    pub(crate) end: u64,
 }
 
 /// What is written past the MACs.

@@ -7,6 +7,7 @@
 use aya_ebpf::{
     bindings::xdp_action,
     btf_maps::{Array, PerCpuArray, ProgramArray},
+    helpers::generated::bpf_ktime_get_ns,
     macros::{btf_map, xdp},
     programs::XdpContext,
 };
@@ -14,14 +15,13 @@ use lvs_common::frame::Frame as _;
 
 use crate::{
     frame::{Length, XdpFrame},
-    plan::{Plan, kind},
+    plan::{Plan, Run, kind},
 };
 
 #[btf_map]
 static PLANS: Array<Plan, 2> = Array::new();
-/// How many packets there have been.
 #[btf_map]
-static COUNT: PerCpuArray<u64, 1> = PerCpuArray::new();
+static RUN: PerCpuArray<Run, 1> = PerCpuArray::new();
 /// The program that is measured.
 #[btf_map]
 static TARGET: ProgramArray<1> = ProgramArray::new();
@@ -38,11 +38,16 @@ pub(crate) fn prepare(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn write(frame: &mut XdpFrame<'_>) -> Option<()> {
-    let count = COUNT.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own word.
-    let mut number = unsafe { *count };
-    // SAFETY: as above.
-    unsafe { *count = number.wrapping_add(1) };
+    // SAFETY: this CPU's own.
+    let run = unsafe { &mut *RUN.get_ptr_mut(0)? };
+    let mut number = run.packets;
+    run.packets = number.wrapping_add(1);
+    if number == 0 {
+        run.begin = now();
+    }
+    if number == run.last {
+        run.end = now();
+    }
     let mut plan = PLANS.get(0)?;
     if plan.alternates != 0 {
         if number & 1 != 0 {
@@ -87,6 +92,13 @@ fn write(frame: &mut XdpFrame<'_>) -> Option<()> {
         kind::MACS => Some(()),
         _ => None,
     }
+}
+
+/// The time in nanoseconds.
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: nothing has to hold for it.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// The bytes of words, as they lie in memory.

@@ -10,7 +10,7 @@ use aya::{
     util::nr_cpus,
 };
 
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 
 /// Where `cargo xtask build` leaves them.
 const OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bpf-bench/lvs-bench.o");
@@ -28,6 +28,14 @@ struct Abi(Plan);
 
 // SAFETY: integers, laid out as in C, and nothing between them.
 unsafe impl aya::Pod for Abi {}
+
+/// What there was on a CPU, alike.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct OfCpu(plan::Run);
+
+// SAFETY: as above.
+unsafe impl aya::Pod for OfCpu {}
 const _: () = assert!(size_of::<Plan>() == 8 * 4 + 4 * 8 + 6 * 4, "nothing between them");
 
 /// Packets and bytes that a floor has counted.
@@ -45,7 +53,7 @@ unsafe impl aya::Pod for Traffic {}
 pub(crate) struct Bench {
     ebpf: Ebpf,
     plans: Array<MapData, Abi>,
-    count: PerCpuArray<MapData, u64>,
+    run: PerCpuArray<MapData, OfCpu>,
     target: ProgramArray<MapData>,
     traffic: PerCpuArray<MapData, Traffic>,
 }
@@ -61,7 +69,7 @@ impl Bench {
         let mut take = |name| ebpf.take_map(name).with_context(|| format!("no map {name}"));
         Ok(Self {
             plans: take("PLANS")?.try_into()?,
-            count: take("COUNT")?.try_into()?,
+            run: take("RUN")?.try_into()?,
             target: take("TARGET")?.try_into()?,
             traffic: take("TRAFFIC")?.try_into()?,
             ebpf,
@@ -90,8 +98,15 @@ impl Bench {
             self.plans.set(index, Abi(plan), 0)?;
         }
         let cpus = nr_cpus().map_err(|(_, error)| error).context("cannot count CPUs")?;
-        self.count.set(0, PerCpuValues::try_from(vec![0; cpus])?, 0)?;
-        self.run("prepare", frame, packets)
+        let last = u64::from(packets.saturating_sub(1));
+        let of_cpu = OfCpu(plan::Run { last, ..plan::Run::default() });
+        self.run.set(0, PerCpuValues::try_from(vec![of_cpu; cpus])?, 0)?;
+        let run = self.run("prepare", frame, packets)?;
+        // Of a packet that takes thirty the kernel tells only whole nanoseconds.
+        let times = self.run.get(&0, 0)?;
+        let of_cpu = times.iter().map(|it| it.0).find(|it| it.packets != 0);
+        let plan::Run { begin, end, .. } = of_cpu.context("there were no packets")?;
+        Ok(Run { ns: (end - begin) as f64 / last.max(1) as f64, ..run })
     }
 
     /// Packets that the floors have sent.
