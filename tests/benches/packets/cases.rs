@@ -7,7 +7,7 @@ use crate::{
     frames::{self, ACK, SYN, fragments, icmp_error, ping, tagged, v6},
     goal::Goal,
     ours::{STATELESS_VIP, port},
-    stream::{Stream, flags},
+    stream::{Stream, flags, padded},
     world,
 };
 
@@ -251,9 +251,9 @@ fn flood() -> Group {
 
 fn others() -> Group {
     const OTHER: [u8; 4] = [10, 77, 0, 3];
-    let pass = |name, frame, fate| {
-        case(name, Packets::Passed { frame, fate }).beside(Floor::Pass).at_most(Goal::Ratio(2.5))
-    };
+    let pass = |name, frame, fate| case(name, Packets::Passed { frame: padded(frame), fate });
+    let other =
+        |name, frame, fate| pass(name, frame, fate).beside(Floor::Pass).at_most(Goal::Ratio(2.5));
     let answer =
         |name, frame, fate| case(name, Packets::Answered { frame, fate }).beside(Floor::Lookup(1));
     let forward = |name, frame| case(name, Packets::Forwarded { frame }).beside(Floor::Lookup(1));
@@ -261,11 +261,13 @@ fn others() -> Group {
     let [first_v6, later_v6] = v6::fragments(1001, port::WRR, 501);
     let segment = |flags| frames::tcp(1000, port::WRR, flags);
     let cases = vec![
-        pass("not ours", frames::tcp_to(OTHER, 1000, port::NONE, ACK, b""), Fate::PassedNoVip),
-        pass("not ours, IPv6", v6::tcp_to(v6::DIRECTOR, 1000, port::NONE, ACK), Fate::PassedNoVip),
-        pass("another port of a VIP", frames::tcp(1000, port::NONE, ACK), Fate::PassedNoService),
-        pass("echo request, not ours", ping(OTHER), Fate::PassedNoVip),
-        pass("ARP, not ours", frames::arp(1, OTHER), Fate::PassedArp),
+        other("not ours", frames::tcp_to(OTHER, 1000, port::NONE, ACK, b""), Fate::PassedNoVip),
+        other("not ours, IPv6", v6::tcp_to(v6::DIRECTOR, 1000, port::NONE, ACK), Fate::PassedNoVip),
+        // Looked up like those of services, among which it might be.
+        pass("another port of a VIP", frames::tcp(1000, port::NONE, ACK), Fate::PassedNoService)
+            .beside(Floor::Lookup(1)),
+        other("echo request, not ours", ping(OTHER), Fate::PassedNoVip),
+        other("ARP, not ours", frames::arp(1, OTHER), Fate::PassedArp),
         answer("ARP for a VIP", frames::arp(1, world::VIP), Fate::AnsweredArp),
         answer("echo request for a VIP", ping(world::VIP), Fate::AnsweredEcho),
         forward("ICMP error of a connection", icmp_error(3, 4, 6, 1000, port::WRR)),

@@ -20,6 +20,12 @@ pub(crate) mod flags {
     pub(crate) const ACK: u8 = 0x10;
 }
 
+/// As long as the frame is when it comes from a wire.
+pub(crate) fn padded(mut frame: Vec<u8>) -> Vec<u8> {
+    frame.resize(frame.len().max(SHORTEST), 0);
+    frame
+}
+
 /// Packets to one service, from any client.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
@@ -66,9 +72,8 @@ impl Stream {
         Self::new(frame, kind::BODY)
     }
 
-    fn new(mut frame: Vec<u8>, kind: u32) -> Self {
-        frame.resize(frame.len().max(SHORTEST), 0);
-        Self { frame, kind, multiplier: SCATTERED }
+    fn new(frame: Vec<u8>, kind: u32) -> Self {
+        Self { frame: padded(frame), kind, multiplier: SCATTERED }
     }
 
     /// So many flows (a power of two), from the first on, in turn.
