@@ -53,7 +53,6 @@ pub const LAYOUT: u32 = {
         limits::TEMPLATES,
         limits::FRAGMENTS,
         limits::VIPS,
-        limits::VIP_FILTER,
         limits::INTERFACES,
         crate::fate::Fate::ALL.len(),
         // What SHAPE only names.
@@ -330,6 +329,15 @@ abi! {
     }
 }
 
+impl Settings {
+    /// A time in units of the connection tables' clock, of about a second.
+    #[inline(always)]
+    #[must_use]
+    pub fn time(&self, jiffies: u64) -> u16 {
+        (jiffies >> (self.clock_shift & 31)) as u16
+    }
+}
+
 impl ServiceKey {
     /// Its words.
     #[inline(always)]
@@ -366,6 +374,6 @@ mod tests {
     /// meant, put the new number here.
     #[test]
     fn the_layout_is_the_one_that_is_known() {
-        assert_eq!(LAYOUT, 0x4b29_8e8a, "{LAYOUT:#x}");
+        assert_eq!(LAYOUT, 0xf072_35a2, "{LAYOUT:#x}");
     }
 }

@@ -11,6 +11,10 @@ pub const CLOCK: &str = "lvs_clock";
 /// A program that tells what the first would do with a frame; see `lvs-ebpf/src/explain.rs`.
 pub const EXPLAIN: &str = "lvs_explain";
 
+/// The program's own data, a map that is not pinned: two bits for each [fold](crate::vip_filter) of a VIP, which say what
+/// can't be one, and which remember all.
+pub const VIP_FILTER: &str = ".data.vip_filter";
+
 macro_rules! maps {
     ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal,)+) => {
         $($(#[doc = $doc])+ pub const $constant: &str = $name;)+
@@ -53,8 +57,6 @@ maps! {
     BEGINNINGS = "BEGINNINGS",
     /// VIP (IPv4 as `::ffff:a.b.c.d`) to [`Vip`](crate::abi::Vip): what the program answers for.
     VIPS = "VIPS",
-    /// A bit for each [fold](crate::vip_filter) of a VIP: what can't be one, and which remember all.
-    VIP_FILTER = "VIP_FILTER",
     /// What has [`Begun`](crate::abi::Begun) just now, over IPv4 and IPv6, for each CPU.
     BEGUN = "BEGUN",
     /// Interface index to [`Interface`](crate::abi::Interface).

@@ -17,6 +17,7 @@ mod long_way;
 mod maps;
 mod object;
 mod service_copies;
+mod vip_filter;
 
 use aya_ebpf::{
     EbpfContext as _,

@@ -24,7 +24,7 @@ use lvs_common::{
     limits,
     packet::transport::Segment,
     schedule::{Best, Slots},
-    vip_filter::{self, Marks},
+    vip_filter::Marks,
 };
 
 use crate::{
@@ -32,6 +32,7 @@ use crate::{
     clock, log,
     long_way::{self, v4, v6},
     service_copies::{self, Found},
+    vip_filter,
 };
 
 // Hash maps that userspace writes are not preallocated: only then is a value replaced whole, and
@@ -78,8 +79,6 @@ static CHANGES: RingBuf<Flow<[u8; 4]>, { limits::CHANGES }> = RingBuf::new();
 static BEGINNINGS: RingBuf<Flow<[u8; 4]>, { limits::BEGINNINGS }> = RingBuf::new();
 #[btf_map]
 static VIPS: HashMap<[u8; 16], Vip, { limits::VIPS }, REPLACED_WHOLE> = HashMap::new();
-#[btf_map]
-static VIP_FILTER: Array<u64, { limits::VIP_FILTER }> = Array::new();
 #[btf_map]
 static BEGUN: PerCpuArray<Begun, 2> = PerCpuArray::new();
 #[btf_map]
@@ -305,8 +304,7 @@ impl Tables for BpfMaps<'_> {
 
     #[inline(always)]
     fn marks(&self, fold: u32) -> Marks {
-        let (word, bit) = vip_filter::place(fold);
-        VIP_FILTER.get(word).map_or(Marks::default(), |word| Marks::new((word >> bit) as u32))
+        vip_filter::marks(fold)
     }
 
     #[inline(always)]

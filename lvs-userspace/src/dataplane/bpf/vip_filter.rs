@@ -2,25 +2,32 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    io, mem,
 };
 
 use aya::maps::{Array, MapData};
 use lvs_common::{
     abi::{Service, ServiceKey, service_flags},
+    limits::VIP_FILTER,
     vip_filter::{Marks, fold_of, place},
 };
 
+/// The one value of the map: the program's data.
+type Words = [u64; VIP_FILTER];
+
 /// The map, and who has set each of its bits.
 pub(super) struct VipFilter {
-    map: Array<MapData, u64>,
+    map: Array<MapData, Words>,
+    /// What it holds.
+    words: Box<Words>,
     vips: Bits<[u8; 16]>,
     stateless: Bits<ServiceKey>,
 }
 
 impl VipFilter {
-    pub(super) fn new(map: Array<MapData, u64>) -> Self {
-        Self { map, vips: Bits::default(), stateless: Bits::default() }
+    pub(super) fn new(map: Array<MapData, Words>) -> Self {
+        let (vips, stateless) = (Bits::default(), Bits::default());
+        Self { map, words: Box::new([0; VIP_FILTER]), vips, stateless }
     }
 
     /// This VIP is there. To be followed by [`restore`](Self::restore).
@@ -35,27 +42,22 @@ impl VipFilter {
         }
     }
 
-    /// Forgets whatever else the map holds.
+    /// Writes it for the first time.
     pub(super) fn restore(&mut self) -> io::Result<()> {
-        for word in 0..self.map.len() {
-            let held = self.map.get(&word, 0).map_err(io::Error::other)?;
-            if held != self.word(word) {
-                self.write(word)?;
-            }
-        }
-        Ok(())
+        *self.words = std::array::from_fn(|word| self.word(word as u32));
+        self.write()
     }
 
     /// To be called before the VIP is there.
     pub(super) fn add(&mut self, vip: [u8; 16]) -> io::Result<()> {
         let word = self.vips.add(vip, vip);
-        self.write(word)
+        self.renew(word)
     }
 
     /// To be called when it is gone.
     pub(super) fn remove(&mut self, vip: [u8; 16]) -> io::Result<()> {
         let word = self.vips.remove(vip, &vip);
-        self.write(word)
+        self.renew(word)
     }
 
     /// To be called before the service is there, or another than it was.
@@ -64,13 +66,13 @@ impl VipFilter {
             return self.forget(key);
         }
         let word = self.stateless.add(key.vip, *key);
-        self.write(word)
+        self.renew(word)
     }
 
     /// To be called when it is gone.
     pub(super) fn forget(&mut self, key: &ServiceKey) -> io::Result<()> {
         let word = self.stateless.remove(key.vip, key);
-        self.write(word)
+        self.renew(word)
     }
 
     fn word(&self, word: u32) -> u64 {
@@ -78,8 +80,20 @@ impl VipFilter {
         of(self.vips.word(word), Marks::VIP) | of(self.stateless.word(word), Marks::STATELESS)
     }
 
-    fn write(&mut self, word: u32) -> io::Result<()> {
-        self.map.set(word, self.word(word), 0).map_err(io::Error::other)
+    /// Writes a word, if it is another than it was.
+    fn renew(&mut self, word: u32) -> io::Result<()> {
+        let (at, now) = (word as usize, self.word(word));
+        let before = mem::replace(&mut self.words[at], now);
+        if before == now {
+            return Ok(());
+        }
+        self.write().inspect_err(|_| self.words[at] = before)
+    }
+
+    /// Writes all of it, as that is one value: a packet sees any of its bits as it was or as it is, and the others do not
+    /// change.
+    fn write(&mut self) -> io::Result<()> {
+        self.map.set(0, *self.words, 0).map_err(io::Error::other)
     }
 }
 
@@ -154,7 +168,7 @@ mod tests {
     fn places_are_inside_the_map() {
         for number in (0..u32::MAX).step_by(65_521) {
             let (word, bit) = place(number);
-            assert!((word as usize) < lvs_common::limits::VIP_FILTER && bit < 64 && bit % 2 == 0);
+            assert!((word as usize) < VIP_FILTER && bit < 64 && bit % 2 == 0);
         }
     }
 }
