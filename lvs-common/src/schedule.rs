@@ -41,9 +41,9 @@ pub(crate) fn pick<T: Tables, A: Address>(
     }
 }
 
-/// The real server of the first slot that is tried, of the schedulers that do not compare.
+/// The real server that is tried first.
 #[inline(always)]
-pub(crate) fn first_slot<T: Tables, A: Address>(
+pub(crate) fn first<T: Tables, A: Address>(
     service: &Service,
     tables: &T,
     flow: &Flow<A>,
@@ -53,7 +53,7 @@ pub(crate) fn first_slot<T: Tables, A: Address>(
         scheduler::TURNS => (tables.take_turn(service.id)? % NonZeroU64::from(n)) as u32,
         scheduler::SOURCE => scale(address_hash(A::client(&flow.key)), n.get()),
         scheduler::DESTINATION => scale(address_hash(A::vip(&flow.key)), n.get()),
-        _ => return None,
+        _ => return by_comparing(service, n, tables),
     };
     tables.slot(service.first_slot + slot)
 }

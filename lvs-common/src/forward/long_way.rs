@@ -136,8 +136,8 @@ fn begin<T: Tables + FamilyTables<A>, A: Address>(
     }
 }
 
-/// The real server of a new connection, if there is not much to choose: no persistence, a scheduler that
-/// does not compare is to be asked, and the first that it names takes connections.
+/// The real server of a new connection, if there is not much to choose: no persistence, and the first that the scheduler
+/// names takes connections.
 #[inline(always)]
 fn pick_at_once<T: Tables + FamilyTables<A>, A: Address>(
     lookup: &Lookup<'_, T, A>,
@@ -147,7 +147,7 @@ fn pick_at_once<T: Tables + FamilyTables<A>, A: Address>(
     if service.persistence != 0 || tables.jiffies() > settings.scheduled_until {
         return None;
     }
-    let real_server = schedule::first_slot(service, *tables, flow)?;
+    let real_server = schedule::first(service, *tables, flow)?;
     let has_threshold = tables.load(real_server)?.upper_threshold != 0;
     (!has_threshold || !tables.is_overloaded(real_server)).then_some(real_server)
 }
