@@ -66,7 +66,10 @@ pub(crate) fn parse<F: Frame + ?Sized>(
 /// What the flags of a TCP header say. The order is IPVS's (tcp_state_idx in net/netfilter/ipvs/ip_vs_proto_tcp.c).
 #[inline(always)]
 pub(crate) fn segment(flags: u8) -> Segment {
-    if flags & RST != 0 {
+    // Nearly all are; to ask for this first takes them eight instructions less.
+    if flags & (FIN | SYN | RST | ACK) == ACK {
+        Segment::Acknowledge
+    } else if flags & RST != 0 {
         Segment::Reset
     } else if flags & (SYN | ACK) == SYN {
         Segment::Syn
