@@ -35,7 +35,7 @@ mod insert;
 mod room;
 pub mod state;
 
-pub use bucket::{Bucket, Found, WAYS, find_either, find_in_state, update};
+pub use bucket::{Bucket, Found, WAYS, entry_in_state, find_either, update};
 pub use entry::Entry;
 pub(crate) use hash::scale;
 pub use hash::{Hash, Secrets};

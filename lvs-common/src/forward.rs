@@ -46,7 +46,7 @@ pub trait Tables: Loads {
     /// The time in units of the connection tables' clock, of about a second.
     #[inline(always)]
     fn now(&self, settings: &Settings) -> u16 {
-        (self.jiffies() >> (settings.clock_shift & 31)) as u16
+        settings.time(self.jiffies())
     }
     /// Index of the interface that the frame came in by.
     fn ingress(&self) -> u32;

@@ -14,13 +14,8 @@ pub trait Frame {
     /// Writes `bytes` at `offset`, or nothing and `None` if the frame ends before.
     fn write<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) -> Option<()>;
 
-    /// Replaces the words at `offset`, each as it lies in memory, by what `with` makes of them, if it makes anything,
-    /// and says whether it did; `None` as above.
-    fn replace_words<const N: usize>(
-        &mut self,
-        offset: usize,
-        with: impl FnOnce([u32; N]) -> Option<[u32; N]>,
-    ) -> Option<bool>;
+    /// The first `N` bytes, or `None` as above.
+    fn head<const N: usize>(&mut self) -> Option<impl Head>;
 
     /// Whether the whole frame has so many bytes.
     fn holds(&self, bytes: usize) -> bool;
@@ -44,4 +39,17 @@ pub trait Frame {
 
     /// Takes `bytes` away from its start.
     fn shrink(&mut self, bytes: usize) -> Option<()>;
+}
+
+/// So many bytes that a frame begins with, looked for once: what is read and written of them needs no more checks.
+/// Where that is, is known when the program is compiled, which fails if it is not among them.
+pub trait Head {
+    /// The 32-bit word at byte `AT`, as it lies in memory.
+    fn word<const AT: usize>(&self) -> u32;
+
+    /// Puts another there.
+    fn set_word<const AT: usize>(&mut self, word: u32);
+
+    /// [`Frame::holds`].
+    fn frame_holds(&self, bytes: usize) -> bool;
 }

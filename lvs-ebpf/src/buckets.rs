@@ -146,7 +146,11 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
     fn has_key(&self, way: usize, key: &L::Key) -> bool {
         let ours = L::key(self.0.get(), way).cast::<u32>();
         // Read anew: the compiler would keep the words of the last look at it on the stack.
-        let theirs = opaque(ptr::from_ref(key) as usize) as *const u32;
+        let mut theirs = ptr::from_ref(key).cast::<u32>();
+        if size_of::<L::Key>() > 12 {
+            // Read anew: the compiler would keep the words of the last look at it on the stack, where there is no room.
+            theirs = opaque(theirs as usize) as *const u32;
+        }
         let mut at = 0;
         while at < size_of::<L::Key>() / 4 {
             // SAFETY: see above; the other key is words, too.

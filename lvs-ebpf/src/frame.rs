@@ -7,7 +7,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
-use lvs_common::frame::Frame;
+use lvs_common::frame::{Frame, Head};
 
 /// How long a frame is.
 #[derive(Clone, Copy)]
@@ -153,18 +153,9 @@ impl Frame for XdpFrame<'_> {
     }
 
     #[inline(always)]
-    fn replace_words<const N: usize>(
-        &mut self,
-        offset: usize,
-        with: impl FnOnce([u32; N]) -> Option<[u32; N]>,
-    ) -> Option<bool> {
-        let place = self.at(offset, 4 * N)?;
-        // SAFETY: `at` has found as many bytes there.
-        let old = unsafe { load_words(place) };
-        let Some(words) = with(old) else { return Some(false) };
-        // SAFETY: as above; the frame is ours alone.
-        unsafe { each_word!(N, AT, store_u32::<AT>(place, words[AT / 4])) };
-        Some(true)
+    fn head<const N: usize>(&mut self) -> Option<impl Head> {
+        let start = self.at(0, N)?;
+        Some(XdpHead::<N> { frame: self, start })
     }
 
     #[inline(always)]
@@ -192,6 +183,33 @@ impl Frame for XdpFrame<'_> {
     #[inline(always)]
     fn shrink(&mut self, bytes: usize) -> Option<()> {
         self.move_head(bytes as i32)
+    }
+}
+
+/// So many bytes that a frame begins with, as `at` has found.
+struct XdpHead<'a, const N: usize> {
+    frame: &'a XdpFrame<'a>,
+    start: *mut u8,
+}
+
+impl<const N: usize> Head for XdpHead<'_, N> {
+    #[inline(always)]
+    fn word<const AT: usize>(&self) -> u32 {
+        const { assert!(AT + 4 <= N) };
+        // SAFETY: among the bytes that there are.
+        unsafe { load_u32::<AT>(self.start) }
+    }
+
+    #[inline(always)]
+    fn set_word<const AT: usize>(&mut self, word: u32) {
+        const { assert!(AT + 4 <= N) };
+        // SAFETY: alike; the frame is ours alone until the program returns.
+        unsafe { store_u32::<AT>(self.start, word) };
+    }
+
+    #[inline(always)]
+    fn frame_holds(&self, bytes: usize) -> bool {
+        self.frame.holds(bytes)
     }
 }
 

@@ -93,43 +93,23 @@ pub fn find_either<'a, B: Bucket + 'a>(
     key: &B::Key,
     template: Entry,
 ) -> Option<Found> {
-    let states = state::of_same_protocol(template.state);
-    find_in_state(first, second, key, template.tag, states)
-}
-
-/// The same, if it is in one of these states; a bit each.
-#[inline(always)]
-pub fn find_in_state<'a, B: Bucket + 'a>(
-    first: &B,
-    second: impl FnOnce() -> Option<&'a B>,
-    key: &B::Key,
-    tag: u8,
-    states: u32,
-) -> Option<Found> {
-    // Which place it is in, no processor can foresee; that it is where its tag is, it can.
-    let way = first.likely_way(tag);
-    if first.entry(way).tag == tag
-        && let Some(entry) = at(first, way, key, tag, states)
-    {
-        return Some(Found { way, in_second: false, entry });
-    }
-    // Another may have the same tag, or the flow a place in another state, too.
-    if let Some((way, entry)) = find(first, key, tag, states) {
+    if let Some((way, entry)) = find(first, key, template) {
         return Some(Found { way, in_second: false, entry });
     }
     if !first.has_overflowed() {
         return None;
     }
-    let (way, entry) = find(second()?, key, tag, states)?;
+    let (way, entry) = find(second()?, key, template)?;
     Some(Found { way, in_second: true, entry })
 }
 
 #[inline(always)]
-fn find<B: Bucket>(bucket: &B, key: &B::Key, tag: u8, states: u32) -> Option<(usize, Entry)> {
+fn find<B: Bucket>(bucket: &B, key: &B::Key, template: Entry) -> Option<(usize, Entry)> {
+    let states = state::of_same_protocol(template.state);
     for way in 0..WAYS {
         // The tag first: of IPv6, keys are in other cache lines. What it was then says nothing yet.
-        if bucket.entry(way).tag == tag
-            && let Some(entry) = at(bucket, way, key, tag, states)
+        if bucket.entry(way).tag == template.tag
+            && let Some(entry) = entry_in_state(bucket, way, key, template.tag, states)
         {
             return Some((way, entry));
         }
@@ -137,9 +117,15 @@ fn find<B: Bucket>(bucket: &B, key: &B::Key, tag: u8, states: u32) -> Option<(us
     None
 }
 
-/// The connection in this place, if it is the one that is looked for.
+/// The connection in this place, if it is the one that is looked for, and in one of these states; a bit each.
 #[inline(always)]
-fn at<B: Bucket>(bucket: &B, way: usize, key: &B::Key, tag: u8, states: u32) -> Option<Entry> {
+pub fn entry_in_state<B: Bucket>(
+    bucket: &B,
+    way: usize,
+    key: &B::Key,
+    tag: u8,
+    states: u32,
+) -> Option<Entry> {
     if !bucket.has_key(way, key) {
         return None;
     }

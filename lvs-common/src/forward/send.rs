@@ -4,7 +4,7 @@ use super::{Tables, Target, Verdict};
 use crate::{
     abi::{RealServer, SAME_VLAN, real_server_state},
     fate::Fate,
-    frame::Frame,
+    frame::{Frame, Head},
     packet::ethernet,
 };
 
@@ -17,7 +17,9 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
     tables: &T,
 ) -> Result<Verdict, Fate> {
     let real_server = receiver(target, tables)?;
-    address(frame, real_server)?;
+    let mut head = frame.head::<12>().ok_or(Fate::PassedMalformed)?;
+    address(&mut head, real_server)?;
+    drop(head);
     if real_server.vlan != SAME_VLAN {
         ethernet::retag(frame, header, real_server.vlan as u16).ok_or(Fate::DroppedNoRoom)?;
     }
@@ -27,13 +29,15 @@ pub(super) fn to_real_server<F: Frame + ?Sized, T: Tables>(
 
 /// Addresses the frame to a real server, unless it has been there: this is all that direct routing changes.
 #[inline(always)]
-pub(super) fn address<F: Frame + ?Sized>(frame: &mut F, to: &RealServer) -> Result<(), Fate> {
-    let readdress = |macs| if is_loop(macs, to) { None } else { Some(to.macs()) };
-    match frame.replace_words(0, readdress) {
-        Some(true) => Ok(()),
-        Some(false) => Err(Fate::DroppedLoop),
-        None => Err(Fate::PassedMalformed),
+pub(super) fn address(head: &mut impl Head, to: &RealServer) -> Result<(), Fate> {
+    if is_loop([head.word::<0>(), head.word::<4>(), head.word::<8>()], to) {
+        return Err(Fate::DroppedLoop);
     }
+    let [first, second, third] = to.macs();
+    head.set_word::<0>(first);
+    head.set_word::<4>(second);
+    head.set_word::<8>(third);
+    Ok(())
 }
 
 /// How a frame leaves for a real server.

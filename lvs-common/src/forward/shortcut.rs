@@ -6,18 +6,18 @@
 //! another.
 
 use super::{
-    FamilyTables, Table, Tables, Target, Verdict, check_active,
+    FamilyTables, Table, Tables, Target, Verdict,
     decided::Decided,
-    flow, met, receiver_marks,
+    flow, met,
     send::{address, leave},
     unrecorded,
 };
 use crate::{
     abi::{SAME_VLAN, Settings, Traffic, real_server_state},
-    connections::{Bucket as _, Entry, Found, find_in_state, state},
+    connections::{Bucket as _, Entry, Found, entry_in_state, state},
     fate::Fate,
     flow::{Address, Flow},
-    frame::Frame,
+    frame::{Frame, Head},
     packet::{
         ethernet,
         plain::{PlainFamily, PlainPacket},
@@ -32,14 +32,20 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     frame: &mut F,
     tables: &T,
 ) -> Option<Verdict> {
-    let marks = receiver_marks::<_, _, A>(frame, ethernet::HEADER, tables)?;
+    let mut head = A::head(frame)?;
+    let receiver = A::receiver(&head);
+    if receiver.may_ask_for_another() {
+        return None;
+    }
+    let marks = tables.marks(receiver.fold());
     if !marks.may_be_vip() {
         return Some(met(Fate::PassedNoVip, tables));
     }
-    let PlainPacket { flow, segment, bytes } = A::plain(frame)?;
-    if let Some(verdict) = at_once(frame, &flow, segment, bytes, marks, tables) {
+    let PlainPacket { flow, segment, bytes } = A::plain(&head)?;
+    if let Some(verdict) = at_once(&mut head, &flow, segment, bytes, marks, tables) {
         return Some(verdict);
     }
+    drop(head);
     let header = ethernet::Header { ethertype: A::ETHERTYPE, payload: ethernet::HEADER };
     let choice = flow::decide(&flow, segment, tables);
     let target = choice.map(|choice| Target::of(choice, bytes));
@@ -49,8 +55,8 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
 /// Sends a frame of which nothing is remembered, or one that leaves its established connection as it is; `None` if
 /// there is anything else to do. (The two are not joined before they are sent: of the latter less is to be asked.)
 #[inline(always)]
-fn at_once<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
-    frame: &mut F,
+fn at_once<H: Head, T: Tables + FamilyTables<A>, A: Address>(
+    head: &mut H,
     flow: &Flow<A>,
     segment: Segment,
     bytes: u32,
@@ -58,18 +64,27 @@ fn at_once<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     tables: &T,
 ) -> Option<Verdict> {
     let settings = tables.settings()?;
-    check_active(tables, settings).ok()?;
-    if let Some(decided) = unrecorded::decide(flow, segment, marks, tables, settings) {
-        return go_on(frame, decided, bytes, tables);
+    let jiffies = tables.jiffies();
+    if jiffies > settings.active_until {
+        return None;
     }
-    let real_server = known(flow, segment, tables, settings)?;
-    go_on(frame, Decided::known(real_server), bytes, tables)
+    if segment == Segment::Syn || marks.may_be_stateless() {
+        if let Some(decided) = unrecorded::decide(flow, segment, marks, tables, settings) {
+            return go_on(head, decided, bytes, tables);
+        }
+        if segment == Segment::Syn {
+            fetch(flow, tables, settings);
+            return None;
+        }
+    }
+    let real_server = known(flow, segment, settings.time(jiffies), tables, settings)?;
+    go_on(head, Decided::known(real_server), bytes, tables)
 }
 
 /// Sends a frame where its connection goes, if it can be sent there as it is.
 #[inline(always)]
-fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
-    frame: &mut F,
+fn go_on<H: Head, T: Tables + FamilyTables<A>, A: Address>(
+    head: &mut H,
     decided: Decided,
     bytes: u32,
     tables: &T,
@@ -79,7 +94,7 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     if to.state != real_server_state::READY || to.vlan != SAME_VLAN {
         return None;
     }
-    address(frame, to).ok()?;
+    address(head, to).ok()?;
     let connections = u64::from(decided.does_begin());
     let traffic = Traffic { connections, packets: 1, bytes: u64::from(bytes) };
     unrecorded::count(decided, tables);
@@ -87,38 +102,50 @@ fn go_on<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: Address>(
     Some(leave(to, tables))
 }
 
+/// Has brought near what a SYN will be looked up in, so that both are waited for at the same time.
+#[inline(always)]
+fn fetch<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T, settings: &Settings) {
+    let hash = A::hash(&flow.key, &settings.secrets);
+    for table in [Table::Established, Table::HalfOpen] {
+        let index = hash.first(tables.n_buckets(table, settings));
+        if let Some(bucket) = FamilyTables::<A>::bucket(tables, table, index) {
+            bucket.fetch();
+        }
+    }
+}
+
 /// The real server of an established connection that a packet leaves as it is, but for the time.
+///
+/// Only the likely place for it is looked at here; where it may be in another, a function looks for it everywhere.
 #[inline(always)]
 fn known<T: Tables + FamilyTables<A>, A: Address>(
     flow: &Flow<A>,
     segment: Segment,
+    now: u16,
     tables: &T,
     settings: &Settings,
 ) -> Option<u32> {
     let hash = A::hash(&flow.key, &settings.secrets);
-    if segment == Segment::Syn {
-        // Its place, most likely: the two are waited for at the same time.
-        let n_buckets = tables.n_buckets(Table::HalfOpen, settings);
-        tables.bucket(Table::HalfOpen, hash.first(n_buckets))?.fetch();
-    }
     let n_buckets = tables.n_buckets(Table::Established, settings);
-    let first = tables.bucket(Table::Established, hash.first(n_buckets))?;
-    if segment != Segment::Syn {
-        first.fetch_names();
-    }
-    let second = || tables.bucket(Table::Established, hash.second(n_buckets));
+    let bucket = tables.bucket(Table::Established, hash.first(n_buckets))?;
+    bucket.fetch_names();
     let states = state::lasting(segment);
-    let Found { way, in_second, entry } =
-        find_in_state(first, second, &flow.key, hash.tag(), states)?;
-    let seen = tables.now(settings);
-    if entry.seen != seen {
-        // Whether it stays with a real server that is not ready, the whole way decides.
-        if tables.real_server(entry.real_server)?.state != real_server_state::READY {
-            return None;
+    let way = bucket.likely_way(hash.tag());
+    if let Some(entry) = entry_in_state(bucket, way, &flow.key, hash.tag(), states) {
+        if entry.seen != now {
+            // Whether it stays with a real server that is not ready, the whole way decides.
+            if tables.real_server(entry.real_server)?.state != real_server_state::READY {
+                return None;
+            }
+            // Whoever gets in the way has noted it, too.
+            bucket.swap(way, entry, Entry { seen: now, ..entry });
         }
-        let bucket = if in_second { second()? } else { first };
-        // Whoever gets in the way has noted it, too.
-        bucket.swap(way, entry, Entry { seen, ..entry });
+        return Some(entry.real_server);
     }
-    Some(entry.real_server)
+    if !bucket.has_overflowed() {
+        return None;
+    }
+    let entry = Found::from_word(tables.find(flow, segment, Table::Established))?.entry;
+    let stays = states >> (entry.state & 31) & 1 != 0 && entry.seen == now;
+    if stays { Some(entry.real_server) } else { None }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     abi,
     flow::{Address, Flow},
-    frame::Frame,
+    frame::{Frame, Head},
 };
 
 const TCP: u32 = abi::TCP as u32;
@@ -37,28 +37,43 @@ pub trait PlainFamily: Family {
     /// Its number in an Ethernet header.
     const ETHERTYPE: u16;
 
-    /// Reads a frame of this family; `None` if it is not so plain, or there is something wrong with it.
-    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket<Self>>;
+    /// The headers of a frame of this family; `None` if there can be no plain ones.
+    fn head<F: Frame + ?Sized>(frame: &mut F) -> Option<impl Head>;
+    /// Who it is for.
+    fn receiver(head: &impl Head) -> Self;
+    /// Reads it; `None` if it is not so plain, or there is something wrong with it.
+    fn plain(head: &impl Head) -> Option<PlainPacket<Self>>;
 }
 
 impl PlainFamily for [u8; 4] {
     const ETHERTYPE: u16 = ethernet::IPV4;
 
     #[inline(always)]
-    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket<Self>> {
+    fn head<F: Frame + ?Sized>(frame: &mut F) -> Option<impl Head> {
+        frame.head::<54>()
+    }
+
+    #[inline(always)]
+    fn receiver(head: &impl Head) -> Self {
+        head.word::<30>().to_ne_bytes()
+    }
+
+    #[inline(always)]
+    fn plain(head: &impl Head) -> Option<PlainPacket<Self>> {
         const VERSION_AND_LENGTH: u32 = 0x45;
         const FRAGMENT: u32 = 0x3fff;
-        let [first, second, third, client, vip, ports, _, _, flags, _] =
-            frame.read_words::<10>(ethernet::HEADER)?;
-        let first = u32::from_be(first);
+        let first = u32::from_be(head.word::<14>());
         let bytes = first & 0xffff;
         let is_plain = first >> 24 == VERSION_AND_LENGTH
-            && second & FRAGMENT.to_be() == 0
+            && head.word::<18>() & FRAGMENT.to_be() == 0
             && bytes >= 20
-            && frame.holds(ethernet::HEADER + bytes as usize);
-        let protocol = u32::from_be(third) >> 16 & 0xff;
-        let key = bytemuck::must_cast([client, vip, ports]);
-        if is_plain { packet(key, protocol, flags, bytes) } else { None }
+            && head.frame_holds(ethernet::HEADER + bytes as usize);
+        if !is_plain {
+            return None;
+        }
+        let protocol = u32::from_be(head.word::<22>()) >> 16 & 0xff;
+        let key = [head.word::<26>(), head.word::<30>(), head.word::<34>()];
+        packet(bytemuck::must_cast(key), protocol, head.word::<46>(), bytes)
     }
 }
 
@@ -66,18 +81,41 @@ impl PlainFamily for [u8; 16] {
     const ETHERTYPE: u16 = ethernet::IPV6;
 
     #[inline(always)]
-    fn plain<F: Frame + ?Sized>(frame: &F) -> Option<PlainPacket<Self>> {
+    fn head<F: Frame + ?Sized>(frame: &mut F) -> Option<impl Head> {
+        frame.head::<70>()
+    }
+
+    #[inline(always)]
+    fn receiver(head: &impl Head) -> Self {
+        let words = [head.word::<38>(), head.word::<42>(), head.word::<46>(), head.word::<50>()];
+        bytemuck::must_cast(words)
+    }
+
+    #[inline(always)]
+    fn plain(head: &impl Head) -> Option<PlainPacket<Self>> {
         const VERSION: u32 = 6;
         const HEADER: u32 = 40;
-        let [first, second, a, b, c, d, e, f, g, h, ports, _, _, flags] =
-            frame.read_words::<14>(ethernet::HEADER)?;
-        let second = u32::from_be(second);
+        let second = u32::from_be(head.word::<18>());
         let bytes = HEADER + (second >> 16);
-        let is_plain =
-            u32::from_be(first) >> 28 == VERSION && frame.holds(ethernet::HEADER + bytes as usize);
+        let is_plain = u32::from_be(head.word::<14>()) >> 28 == VERSION
+            && head.frame_holds(ethernet::HEADER + bytes as usize);
+        if !is_plain {
+            return None;
+        }
         let protocol = second >> 8 & 0xff;
-        let key = bytemuck::must_cast([a, b, c, d, e, f, g, h, ports]);
-        if is_plain { packet(key, protocol, flags, bytes) } else { None }
+        let [a, b, c, d]: [u32; 4] = bytemuck::must_cast(Self::receiver(head));
+        let key = [
+            head.word::<22>(),
+            head.word::<26>(),
+            head.word::<30>(),
+            head.word::<34>(),
+            a,
+            b,
+            c,
+            d,
+            head.word::<54>(),
+        ];
+        packet(bytemuck::must_cast(key), protocol, head.word::<66>(), bytes)
     }
 }
 

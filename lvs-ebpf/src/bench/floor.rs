@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::{btf_map, xdp},
     programs::XdpContext,
 };
-use lvs_common::frame::Frame as _;
+use lvs_common::frame::{Frame as _, Head};
 
 use crate::frame::{Length, XdpFrame};
 
@@ -59,9 +59,10 @@ pub(crate) fn tx(_context: XdpContext) -> u32 {
 #[xdp(frags)]
 pub(crate) fn swap(context: XdpContext) -> u32 {
     let mut frame = XdpFrame::new(&context, Length::Linear);
-    let Some([a, b, c]) = frame.read_words(0) else { return xdp_action::XDP_ABORTED };
-    let swapped = [b >> 16 | c << 16, c >> 16 | a << 16, a >> 16 | b << 16];
-    finish(write_macs(&mut frame, swapped))
+    let Some(mut head) = frame.head::<12>() else { return xdp_action::XDP_ABORTED };
+    let [a, b, c] = [head.word::<0>(), head.word::<4>(), head.word::<8>()];
+    write_macs(&mut head, [b >> 16 | c << 16, c >> 16 | a << 16, a >> 16 | b << 16]);
+    xdp_action::XDP_TX
 }
 
 /// Sends the frame where its flow goes; it has to be known.
@@ -80,43 +81,52 @@ pub(crate) fn floor_insert(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn forward(frame: &mut XdpFrame<'_>, length: usize) -> Option<()> {
-    let key = parse(frame)?;
+    let mut head = frame.head::<54>()?;
+    let key = parse(&head)?;
     // SAFETY: the words are read once; should the place be given to another flow meanwhile, this
     // packet goes where that one goes.
     let way = unsafe { FLOWS.get(&key) }?;
-    write_macs(frame, way.macs)?;
+    write_macs(&mut head, way.macs);
     count(length)
 }
 
 #[inline(always)]
 fn begin(frame: &mut XdpFrame<'_>, length: usize) -> Option<()> {
-    let key = parse(frame)?;
+    let mut head = frame.head::<54>()?;
+    let key = parse(&head)?;
     let way = Way { macs: [0x0a00_0002, 0x0002_014d, 0x4d0a_0300], reserved: 0 };
     FLOWS.insert(&key, way, u64::from(BPF_ANY)).ok()?;
-    write_macs(frame, way.macs)?;
+    write_macs(&mut head, way.macs);
     count(length)
 }
 
+/// EtherType, version and header length of what is read.
+const PLAIN: u32 = 0x0800_4500;
+const PLAIN_MASK: u32 = 0xffff_ff00;
+
 /// The flow of a TCP packet over IPv4.
 #[inline(always)]
-fn parse(frame: &XdpFrame<'_>) -> Option<Key> {
-    let ethertype = u16::from_be_bytes(frame.read(12)?);
+fn parse(head: &impl Head) -> Option<Key> {
     // IPv4 without options, and TCP.
-    let [first, fragment, protocol, source, destination, ports] = frame.read_words::<6>(14)?;
-    let protocol = protocol.to_ne_bytes()[1];
-    let is_fragment = u32::from_be(fragment) & 0x3fff != 0;
-    if ethertype != 0x0800 || first.to_ne_bytes()[0] != 0x45 || is_fragment || protocol != 6 {
+    let is_plain = head.word::<12>() & PLAIN_MASK.to_be() == PLAIN.to_be();
+    let is_fragment = head.word::<18>() & 0x3fff_u32.to_be() != 0;
+    let protocol = head.word::<22>().to_ne_bytes()[1];
+    if !is_plain || is_fragment || protocol != 6 {
         return None;
     }
-    Some(Key { source, destination, ports, protocol: protocol.into() })
+    Some(Key {
+        source: head.word::<26>(),
+        destination: head.word::<30>(),
+        ports: head.word::<34>(),
+        protocol: protocol.into(),
+    })
 }
 
 #[inline(always)]
-fn write_macs(frame: &mut XdpFrame<'_>, macs: [u32; 3]) -> Option<()> {
-    let [a, b, c] = macs;
-    frame.write(0, a.to_ne_bytes())?;
-    frame.write(4, b.to_ne_bytes())?;
-    frame.write(8, c.to_ne_bytes())
+fn write_macs(head: &mut impl Head, [a, b, c]: [u32; 3]) {
+    head.set_word::<0>(a);
+    head.set_word::<4>(b);
+    head.set_word::<8>(c);
 }
 
 #[inline(always)]

@@ -18,7 +18,7 @@ use crate::{
     Runner,
     cases::{Case, Expected},
     frames as f,
-    host::HostTables,
+    host::{BUCKETS, HostTables},
     services::{place, service},
     world,
 };
@@ -214,9 +214,20 @@ proptest! {
     #[test]
     fn what_is_explained_is_what_happens(
         services in any_services(),
+        // With few, connections are in their second ones, or drive others out.
+        buckets in prop_oneof![1..4u32, Just(BUCKETS)],
+        known in 0..=18u8,
         steps in prop::collection::vec(step(), 1..60),
     ) {
         let mut host = HostTables::new(place(&mut Placement::new(100), &services));
+        host.settings.buckets = buckets;
+        for number in 0..known {
+            let client = [11, 0, number % 3, number / 3 % 2];
+            for flags in [f::SYN, f::ACK] {
+                let frame = f::tcp(1 + u16::from(number / 6), 80, flags);
+                host.run(&mut f::patched(frame, 26, &client));
+            }
+        }
         for step in steps {
             match step {
                 Step::Wait(units) => host.jiffies.set(host.jiffies.get() + (units << 8)),

@@ -31,7 +31,7 @@ use buckets::HostBucket;
 use frame::HostFrame;
 
 /// Buckets of each table: few, so that flows meet.
-const BUCKETS: u32 = 512;
+pub const BUCKETS: u32 = 512;
 
 /// The maps as ordinary collections.
 #[derive(Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! A frame in ordinary memory.
 
-use lvs_common::frame::Frame;
+use lvs_common::frame::{Frame, Head};
 
 /// A frame that may grow.
 pub struct HostFrame<'a>(pub &'a mut Vec<u8>);
@@ -20,14 +20,9 @@ impl Frame for HostFrame<'_> {
         Some(())
     }
 
-    fn replace_words<const N: usize>(
-        &mut self,
-        offset: usize,
-        with: impl FnOnce([u32; N]) -> Option<[u32; N]>,
-    ) -> Option<bool> {
-        let words = with(self.read_words(offset)?);
-        let place = self.0.get_mut(offset..)?.as_chunks_mut().0.first_chunk_mut::<N>()?;
-        Some(words.map(|words| *place = words.map(u32::to_ne_bytes)).is_some())
+    fn head<const N: usize>(&mut self) -> Option<impl Head> {
+        let (bytes, rest) = self.0.split_first_chunk_mut()?;
+        Some(HostHead::<N> { bytes, rest: rest.len() })
     }
 
     fn holds(&self, bytes: usize) -> bool {
@@ -42,5 +37,27 @@ impl Frame for HostFrame<'_> {
     fn shrink(&mut self, bytes: usize) -> Option<()> {
         self.0.drain(..bytes);
         Some(())
+    }
+}
+
+struct HostHead<'a, const N: usize> {
+    bytes: &'a mut [u8; N],
+    /// So many bytes come after these.
+    rest: usize,
+}
+
+impl<const N: usize> Head for HostHead<'_, N> {
+    fn word<const AT: usize>(&self) -> u32 {
+        const { assert!(AT + 4 <= N) };
+        u32::from_ne_bytes(std::array::from_fn(|at| self.bytes[AT + at]))
+    }
+
+    fn set_word<const AT: usize>(&mut self, word: u32) {
+        const { assert!(AT + 4 <= N) };
+        self.bytes[AT..AT + 4].copy_from_slice(&word.to_ne_bytes());
+    }
+
+    fn frame_holds(&self, bytes: usize) -> bool {
+        bytes <= N + self.rest
     }
 }
