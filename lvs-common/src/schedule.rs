@@ -8,7 +8,8 @@
 //! - sh, mh, dh: a **hash** of an address says which slot.
 //! - lc, wlc, sed, nq: each real server has one slot, and all are **compared**; of more than
 //!   [`COMPARED_AT_ONCE`] so many for each connection, the next ones for the next. With a thousand that
-//!   costs a tenth, and one that is idle gets an eighth of the new connections instead of all.
+//!   costs a tenth, and one that is idle gets an eighth of the new connections instead of all. If none of them takes
+//!   connections, the next ones are asked, once.
 
 use core::num::{NonZeroU32, NonZeroU64};
 

@@ -145,10 +145,10 @@ impl<L: Layout> connections::Bucket for SharedBucket<L> {
     #[inline(always)]
     fn has_key(&self, way: usize, key: &L::Key) -> bool {
         let ours = L::key(self.0.get(), way).cast::<u32>();
-        // Read anew: the compiler would keep the words of the last look at it on the stack.
         let mut theirs = ptr::from_ref(key).cast::<u32>();
-        if size_of::<L::Key>() > 12 {
-            // Read anew: the compiler would keep the words of the last look at it on the stack, where there is no room.
+        if size_of::<L::Key>() > size_of::<ConnectionKey>() {
+            // Read anew: the compiler would keep the words of the last look at it on the stack, where there is no room
+            // for those of IPv6.
             theirs = opaque(theirs as usize) as *const u32;
         }
         let mut at = 0;

@@ -72,7 +72,7 @@ pub(crate) fn opaque(mut value: usize) -> usize {
 /// that is computed for each takes a packet 25 instructions of 300.)
 macro_rules! each_word {
     ($n:expr, $at:ident, $word:expr) => {
-        each_word!(@ $n, $at, $word, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+        each_word!(@ $n, $at, $word, 0, 1, 2, 3, 4, 5, 6, 7)
     };
     (@ $n:expr, $at:ident, $word:expr, $($number:literal),+) => {{
         $(if $number < $n {
@@ -83,7 +83,7 @@ macro_rules! each_word {
 }
 
 /// So many words each_word! goes through at most.
-const WORDS: usize = 14;
+const WORDS: usize = 8;
 
 /// Goes through `N` bytes in words as long as may be, alike.
 macro_rules! in_words {

@@ -186,9 +186,16 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Ru
     agent.find_real_servers().await?;
     agent.begin();
     agent.fits()?;
-    agent.synchronise()?;
-    // Not before the tables are full: it may take the place of one that has its own.
-    agent.attach()?;
+    if takes_over {
+        // Before they change: the program that has been there knows the same tables, but the filter of VIPs is its own, and
+        // nobody writes that any more.
+        agent.attach()?;
+        agent.synchronise()?;
+    } else {
+        // Not before the tables are full: it may take the place of one that has its own.
+        agent.synchronise()?;
+        agent.attach()?;
+    }
     agent.begin_checks().await?;
     let mut notices = agent.start_failover(announced_at)?;
     info!(bytes, takes_over, "memory of the connection tables");

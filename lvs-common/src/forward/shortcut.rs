@@ -116,7 +116,8 @@ fn fetch<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T, se
 
 /// The real server of an established connection that a packet leaves as it is, but for the time.
 ///
-/// Only the likely place for it is looked at here; where it may be in another, a function looks for it everywhere.
+/// Only the likely place for it is looked at here. If it may be in its second bucket, a function looks for it
+/// everywhere; the rare one that shares its tag with another of its bucket goes the whole way.
 #[inline(always)]
 fn known<T: Tables + FamilyTables<A>, A: Address>(
     flow: &Flow<A>,

@@ -28,6 +28,7 @@ struct Abi(Plan);
 
 // SAFETY: integers, laid out as in C, and nothing between them.
 unsafe impl aya::Pod for Abi {}
+const _: () = assert!(size_of::<Plan>() == 8 * 4 + 4 * 8 + 6 * 4, "nothing between them");
 
 /// What there was on a CPU, alike.
 #[derive(Clone, Copy)]
@@ -36,7 +37,6 @@ struct OfCpu(plan::Run);
 
 // SAFETY: as above.
 unsafe impl aya::Pod for OfCpu {}
-const _: () = assert!(size_of::<Plan>() == 8 * 4 + 4 * 8 + 6 * 4, "nothing between them");
 
 /// Packets and bytes that a floor has counted.
 #[derive(Clone, Copy)]
@@ -104,8 +104,8 @@ impl Bench {
         let run = self.run("prepare", frame, packets)?;
         // Of a packet that takes thirty the kernel tells only whole nanoseconds.
         let times = self.run.get(&0, 0)?;
-        let of_cpu = times.iter().map(|it| it.0).find(|it| it.packets != 0);
-        let plan::Run { begin, end, .. } = of_cpu.context("there were no packets")?;
+        let whole = times.iter().map(|it| it.0).find(|it| it.packets == u64::from(packets));
+        let plan::Run { begin, end, .. } = whole.context("not all packets came on one CPU")?;
         Ok(Run { ns: (end - begin) as f64 / last.max(1) as f64, ..run })
     }
 

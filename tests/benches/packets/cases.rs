@@ -264,8 +264,7 @@ fn others() -> Group {
         other("not ours", frames::tcp_to(OTHER, 1000, port::NONE, ACK, b""), Fate::PassedNoVip),
         other("not ours, IPv6", v6::tcp_to(v6::DIRECTOR, 1000, port::NONE, ACK), Fate::PassedNoVip),
         // Looked up like those of services, among which it might be.
-        pass("another port of a VIP", frames::tcp(1000, port::NONE, ACK), Fate::PassedNoService)
-            .beside(Floor::Lookup(1)),
+        pass("another port of a VIP", frames::tcp(1000, port::NONE, ACK), Fate::PassedNoService),
         other("echo request, not ours", ping(OTHER), Fate::PassedNoVip),
         other("ARP, not ours", frames::arp(1, OTHER), Fate::PassedArp),
         answer("ARP for a VIP", frames::arp(1, world::VIP), Fate::AnsweredArp),
