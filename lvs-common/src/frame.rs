@@ -21,7 +21,7 @@ pub trait Frame {
     fn holds(&self, bytes: usize) -> bool;
 
     /// The same offset, as a value that the compiler knows nothing of. Where it knows that there
-    /// are only three, it makes the whole program three times.
+    /// are only three of them (with no tag, one, two), it makes the whole program three times.
     fn opaque(&self, offset: usize) -> usize {
         offset
     }
@@ -41,8 +41,8 @@ pub trait Frame {
     fn shrink(&mut self, bytes: usize) -> Option<()>;
 }
 
-/// So many bytes that a frame begins with, looked for once: what is read and written of them needs no more checks.
-/// Where that is, is known when the program is compiled, which fails if it is not among them.
+/// The first bytes of a frame, of which it was checked once that they are there. Offsets are constants, and one that is
+/// not among them does not compile.
 pub trait Head {
     /// The 32-bit word at byte `AT`, as it lies in memory.
     fn word<const AT: usize>(&self) -> u32;

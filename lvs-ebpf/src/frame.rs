@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use lvs_common::frame::{Frame, Head};
 
-/// How long a frame is.
+/// Where all of a frame is.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Length {
@@ -69,7 +69,7 @@ pub(crate) fn opaque(mut value: usize) -> usize {
 }
 
 /// Goes through `N` words; `$at` is where each begins: a constant, which can be a part of its instruction. (An address
-/// that is computed for each takes a packet 25 instructions of 300.)
+/// that is computed for each takes a packet 25 instructions more.)
 macro_rules! each_word {
     ($n:expr, $at:ident, $word:expr) => {
         each_word!(@ $n, $at, $word, 0, 1, 2, 3, 4, 5, 6, 7)

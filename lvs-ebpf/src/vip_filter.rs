@@ -1,5 +1,4 @@
-//! The filter of VIPs. It is the program's own data, not a map that is looked into: that takes a packet ten instructions
-//! less.
+//! The filter of VIPs. It is the program's own data, because a look-up in a map takes each packet ten instructions more.
 
 use core::{cell::UnsafeCell, ptr};
 

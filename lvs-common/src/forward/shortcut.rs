@@ -1,8 +1,8 @@
 //! The shortcut: frames with [plain](crate::packet::plain) headers, as nearly all have.
 //!
 //! One that belongs to an established connection, and leaves it as it is but for the time, needs nothing
-//! else than what is here; one for an address that is no VIP is passed here (but for multicast). The rest
-//! is decided as it is for every packet of a flow: there is but one policy, only the reading of headers is
+//! else than what is here; neither does one of which nothing is remembered (of a `stateless` service, or a SYN of a
+//! flood); one for an address that is no VIP is passed here (but for multicast). The rest is decided as it is for every packet of a flow: there is but one policy, only the reading of headers is
 //! another.
 
 use super::{
@@ -53,7 +53,8 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
 }
 
 /// Sends a frame of which nothing is remembered, or one that leaves its established connection as it is; `None` if
-/// there is anything else to do. (The two are not joined before they are sent: of the latter less is to be asked.)
+/// there is anything else to do. (Each has its own call of `go_on`, so that the compiler leaves out of the latter what is
+/// only asked of the former.)
 #[inline(always)]
 fn at_once<H: Head, T: Tables + FamilyTables<A>, A: Address>(
     head: &mut H,
@@ -117,7 +118,7 @@ fn fetch<T: Tables + FamilyTables<A>, A: Address>(flow: &Flow<A>, tables: &T, se
 /// The real server of an established connection that a packet leaves as it is, but for the time.
 ///
 /// Only the likely place for it is looked at here. If it may be in its second bucket, a function looks for it
-/// everywhere; the rare one that shares its tag with another of its bucket goes the whole way.
+/// everywhere; the rare one that shares its tag with another of its bucket goes the long way.
 #[inline(always)]
 fn known<T: Tables + FamilyTables<A>, A: Address>(
     flow: &Flow<A>,
@@ -134,11 +135,11 @@ fn known<T: Tables + FamilyTables<A>, A: Address>(
     let way = bucket.likely_way(hash.tag());
     if let Some(entry) = entry_in_state(bucket, way, &flow.key, hash.tag(), states) {
         if entry.seen != now {
-            // Whether it stays with a real server that is not ready, the whole way decides.
+            // Whether it stays with a real server that is not ready, the long way decides.
             if tables.real_server(entry.real_server)?.state != real_server_state::READY {
                 return None;
             }
-            // Whoever gets in the way has noted it, too.
+            // Whoever gets in the way has noted it, too, or the place is another's now; this packet goes where it went.
             bucket.swap(way, entry, Entry { seen: now, ..entry });
         }
         return Some(entry.real_server);

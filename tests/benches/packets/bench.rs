@@ -15,7 +15,7 @@ use crate::plan::{self, Plan};
 /// Where `cargo xtask build` leaves them.
 const OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bpf-bench/lvs-bench.o");
 
-/// What the program returned that is measured, for each packet.
+/// What a program may return for a packet.
 pub(crate) mod action {
     pub(crate) const PASS: u32 = 2;
     pub(crate) const TX: u32 = 3;
@@ -30,7 +30,7 @@ struct Abi(Plan);
 unsafe impl aya::Pod for Abi {}
 const _: () = assert!(size_of::<Plan>() == 8 * 4 + 4 * 8 + 6 * 4, "nothing between them");
 
-/// What there was on a CPU, alike.
+/// What `prepare` has noted on a CPU, alike.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 struct OfCpu(plan::Run);
@@ -102,7 +102,7 @@ impl Bench {
         let of_cpu = OfCpu(plan::Run { last, ..plan::Run::default() });
         self.run.set(0, PerCpuValues::try_from(vec![of_cpu; cpus])?, 0)?;
         let run = self.run("prepare", frame, packets)?;
-        // Of a packet that takes thirty the kernel tells only whole nanoseconds.
+        // The kernel tells the time for a packet in whole nanoseconds only, of which it takes some thirty.
         let times = self.run.get(&0, 0)?;
         let whole = times.iter().map(|it| it.0).find(|it| it.packets == u64::from(packets));
         let plan::Run { begin, end, .. } = whole.context("not all packets came on one CPU")?;
