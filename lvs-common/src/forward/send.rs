@@ -76,11 +76,12 @@ pub(super) fn check_loop<F: Frame + ?Sized>(frame: &F, to: &RealServer) -> Resul
 /// back from another. Either would go round and round, so it ends here.
 #[inline(always)]
 fn is_loop([_, first, second]: [u32; 3], real_server: &RealServer) -> bool {
-    // The sender is the upper half of the second word of a frame, and the third. Nearly always another already where
-    // four bytes are compared.
+    // The sender is the upper half of the second word of a frame, and the third. What is compared first is the end of
+    // its MAC, which is nearly always another already.
     let (first, second) = (u32::from_le(first), u32::from_le(second));
     let [its_first, middle, our_second] = real_server.macs().map(u32::from_le);
-    let is_ours = second == our_second && first >> 16 == middle >> 16;
-    let is_its = first >> 16 | second << 16 == its_first && second >> 16 == middle & 0xffff;
-    is_ours || is_its
+    if second >> 16 == middle & 0xffff && first >> 16 | second << 16 == its_first {
+        return true;
+    }
+    second == our_second && first >> 16 == middle >> 16
 }
