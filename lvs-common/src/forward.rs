@@ -278,7 +278,12 @@ fn receiver_marks<F: Frame + ?Sized, T: Tables, A: Family>(
     offset: usize,
     tables: &T,
 ) -> Option<Marks> {
-    let receiver = A::read(frame, offset + A::RECEIVER)?;
+    marks_of(A::read(frame, offset + A::RECEIVER)?, tables)
+}
+
+/// The same of a receiver that was read.
+#[inline(always)]
+fn marks_of<T: Tables, A: Address>(receiver: A, tables: &T) -> Option<Marks> {
     (!receiver.may_ask_for_another()).then(|| tables.marks(receiver.fold()))
 }
 

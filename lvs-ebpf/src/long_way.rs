@@ -16,7 +16,8 @@ use lvs_common::{
 
 use crate::{
     buckets::{LOCKED, compare_and_swap},
-    maps::{BpfMaps, MapLoads},
+    loads::MapLoads,
+    maps::BpfMaps,
 };
 
 /// So often a lock is tried. Who holds it needs some hundred instructions, and can't be interrupted

@@ -12,6 +12,7 @@ mod buckets;
 mod clock;
 mod explain;
 mod frame;
+mod loads;
 mod log;
 mod long_way;
 mod maps;

@@ -2,10 +2,7 @@
 //!
 //! Each has BTF (`#[btf_map]`), so that `bpftool map dump` shows every field by its name.
 
-use core::{
-    intrinsics::{AtomicOrdering, atomic_xadd},
-    ptr,
-};
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_MMAPABLE, BPF_F_NO_PREALLOC, xdp_action},
@@ -29,7 +26,9 @@ use lvs_common::{
 
 use crate::{
     buckets::SharedBucket,
-    clock, log,
+    clock,
+    loads::{self, MapLoads},
+    log,
     long_way::{self, v4, v6},
     service_copies::{self, Found},
     vip_filter,
@@ -54,10 +53,6 @@ static SERVICES: HashMap<ServiceKey, Service, { limits::SERVICES }, REPLACED_WHO
     HashMap::new();
 #[btf_map]
 static REAL_SERVERS: Array<RealServer, { limits::REAL_SERVERS }, LINES> = Array::new();
-#[btf_map]
-static LOADS: Array<Load, { limits::REAL_SERVERS }, SHARED> = Array::new();
-#[btf_map]
-static SLOTS: Array<u32, { limits::SLOTS }> = Array::new();
 #[btf_map]
 static TURNS: Array<u64, { limits::SERVICES }> = Array::new();
 #[btf_map]
@@ -206,40 +201,6 @@ family!(
     v6
 );
 
-/// The slots and loads, which need no packet.
-pub(crate) struct MapLoads;
-
-impl Loads for MapLoads {
-    #[inline(always)]
-    fn slot(&self, index: u32) -> Option<u32> {
-        SLOTS.get(index).copied()
-    }
-
-    #[inline(always)]
-    fn load(&self, real_server: u32) -> Option<Load> {
-        // Read field by field while others write: each is one word, and none depends on another.
-        LOADS.get(real_server).copied()
-    }
-
-    #[inline(always)]
-    fn is_overloaded(&self, real_server: u32) -> bool {
-        long_way::lvs_is_overloaded(real_server) != 0
-    }
-
-    #[inline(always)]
-    fn compare(&self, slots: Slots, best: &mut Best) -> bool {
-        long_way::lvs_compare(slots.first, slots.n, slots.scheduler, best) != 0
-    }
-
-    #[inline(always)]
-    fn set_overloaded(&self, real_server: u32, overloaded: bool) {
-        if let Some(load) = LOADS.get_ptr_mut(real_server) {
-            // SAFETY: an aligned word of the map.
-            unsafe { ptr::write_volatile(&raw mut (*load).overloaded, u32::from(overloaded)) };
-        }
-    }
-}
-
 impl Loads for BpfMaps<'_> {
     #[inline(always)]
     fn slot(&self, index: u32) -> Option<u32> {
@@ -331,18 +292,7 @@ impl Tables for BpfMaps<'_> {
 
     #[inline(always)]
     fn add_connections(&self, real_server: u32, active: i32, inactive: i32) {
-        let Some(load) = LOADS.get_ptr_mut(real_server) else { return };
-        // SAFETY: aligned words of the map; everybody only adds to them, atomically.
-        unsafe {
-            if active != 0 {
-                let place = &raw mut (*load).active;
-                atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(place, active as u32);
-            }
-            if inactive != 0 {
-                let place = &raw mut (*load).inactive;
-                atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(place, inactive as u32);
-            }
-        }
+        loads::add_connections(real_server, active, inactive);
     }
 
     #[inline(always)]

@@ -130,8 +130,7 @@ pub fn entry_in_state<B: Bucket>(
         return None;
     }
     let entry = bucket.entry(way);
-    // A place that is free or busy is in none of them: 0 and 255, which is 31 here.
-    (entry.tag == tag && states >> (entry.state & 31) & 1 != 0).then_some(entry)
+    (entry.tag == tag && entry.is_in(states)).then_some(entry)
 }
 
 /// Notes a new state and time, or a new real server, in an entry that was found. `change` gives

@@ -47,6 +47,14 @@ impl Entry {
         self.state != state::FREE && self.state != state::BUSY
     }
 
+    /// Whether it is in one of these states; a bit each.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_in(self, states: u32) -> bool {
+        // A place that is free or busy is in none of them: 0 and 255, which is 31 here.
+        states >> (self.state & 31) & 1 != 0
+    }
+
     /// How long ago a packet was seen. The clock wraps after 65,536 units, about 18 hours; lvsd
     /// expires what is older than its state may get long before.
     #[inline(always)]

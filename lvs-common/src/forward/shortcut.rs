@@ -8,7 +8,7 @@
 use super::{
     FamilyTables, Table, Tables, Target, Verdict,
     decided::Decided,
-    flow, met,
+    flow, marks_of, met,
     send::{address, leave},
     unrecorded,
 };
@@ -33,11 +33,7 @@ pub fn shortcut<F: Frame + ?Sized, T: Tables + FamilyTables<A>, A: PlainFamily>(
     tables: &T,
 ) -> Option<Verdict> {
     let mut head = A::head(frame)?;
-    let receiver = A::receiver(&head);
-    if receiver.may_ask_for_another() {
-        return None;
-    }
-    let marks = tables.marks(receiver.fold());
+    let marks = marks_of(A::receiver(&head), tables)?;
     if !marks.may_be_vip() {
         return Some(met(Fate::PassedNoVip, tables));
     }
@@ -148,6 +144,6 @@ fn known<T: Tables + FamilyTables<A>, A: Address>(
         return None;
     }
     let entry = Found::from_word(tables.find(flow, segment, Table::Established))?.entry;
-    let stays = states >> (entry.state & 31) & 1 != 0 && entry.seen == now;
+    let stays = entry.is_in(states) && entry.seen == now;
     if stays { Some(entry.real_server) } else { None }
 }
